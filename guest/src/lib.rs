@@ -1,0 +1,2 @@
+//! The guest's side of genkan.
+#![no_std]

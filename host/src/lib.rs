@@ -1,0 +1,1 @@
+//! Runs WebAssembly guests on memory that the host grants.

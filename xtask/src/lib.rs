@@ -1,0 +1,2 @@
+//! Builds WebAssembly guests.
+pub mod link;
