@@ -73,3 +73,178 @@ pub enum Exports {
     /// Those named; one that no input defines is an error.
     Named(BTreeSet<String>),
 }
+
+/// What becomes of a symbol that no input defines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unresolved {
+    /// One error that lists them all.
+    Error,
+    /// A warning each; calls trap.
+    Warn,
+    /// Calls trap.
+    Ignore,
+    /// Functions become imports; undefined data and globals stay errors.
+    Import,
+}
+
+/// The table of functions that are called through pointers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableOptions {
+    /// Imported as `env.__indirect_function_table`.
+    pub import: bool,
+    /// Exported as `__indirect_function_table`.
+    pub export: bool,
+    /// Without a maximum size.
+    pub growable: bool,
+    /// Index of the first function; 1 if `None`, since 0 is the null pointer.
+    pub base: Option<u32>,
+}
+
+/// The `build_id` section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildId {
+    /// No such section.
+    None,
+    /// The first 16 bytes of the module's SHA-256 (`fast`, `uuid`, `tree`).
+    Fast,
+    /// 20 bytes of it (`sha1`).
+    Sha1,
+    /// These bytes.
+    Bytes(Vec<u8>),
+}
+
+/// Everything about one link that its inputs do not say.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which functions are exported.
+    pub exports: Exports,
+    /// Exported where an input defines them.
+    pub export_if_defined: BTreeSet<String>,
+    /// Export every defined symbol (`--export-all`).
+    pub export_all: bool,
+    /// Export every symbol of default visibility (`--export-dynamic`).
+    pub export_dynamic: bool,
+    /// The function that starts a program, exported under its name.
+    pub entry: Option<String>,
+    /// Symbols to be resolved, and members pulled for them, though nothing
+    /// refers to them (`-u`).
+    pub undefined: Vec<String>,
+    /// Functions whose callers are led to `__wrap_NAME` (`--wrap`).
+    pub wrap: Vec<String>,
+    /// Names for other symbols (`--defsym=NAME=SYMBOL`).
+    pub defsym: Vec<(String, String)>,
+    /// What becomes of other undefined symbols.
+    pub unresolved: Unresolved,
+    /// Functions that may become imports (`--allow-undefined-file`, `--import`).
+    pub allow_undefined: BTreeSet<String>,
+    /// Functions that the guest's source declares for the host: imports, even
+    /// where a library defines the name.
+    pub host_functions: BTreeSet<String>,
+    /// Take the first of two strong definitions.
+    pub allow_multiple_definition: bool,
+    /// The linear memory.
+    pub memory: MemoryOptions,
+    /// Bytes of heap that the first size of the memory makes room for.
+    pub initial_heap: u64,
+    /// The stack lies below the data, so that overflow traps.
+    pub stack_first: bool,
+    /// Reserve the stack where no code uses it.
+    pub keep_unused_stack: bool,
+    /// Address of the first data; after the stack, or 1,024, if `None`.
+    pub global_base: Option<u64>,
+    /// The function table.
+    pub table: TableOptions,
+    /// Leave out what nothing reaches.
+    pub gc_sections: bool,
+    /// One data segment for all of `.rodata.*`, and so on.
+    pub merge_data_segments: bool,
+    /// Equal strings are stored once.
+    pub merge_strings: bool,
+    /// A string that ends another is stored within it (`-O2`).
+    pub merge_string_tails: bool,
+    /// Shortest encoding of each index and address in code.
+    pub compress_relocations: bool,
+    /// What the module drops.
+    pub strip: Strip,
+    /// Custom sections that stay in spite of `strip`.
+    pub keep_sections: BTreeSet<String>,
+    /// The features to allow; inferred from the objects if `None`.
+    pub features: Option<Vec<String>>,
+    /// Features added to those inferred.
+    pub extra_features: Vec<String>,
+    /// Refuse objects whose features disagree.
+    pub check_features: bool,
+    /// The `build_id` section.
+    pub build_id: BuildId,
+    /// What happens where a guest panics.
+    pub panic: Panic,
+    /// Fill the report of [`super::Linked`].
+    pub report: bool,
+}
+
+impl Options {
+    /// What `build-guest` starts from: the smallest module that a host can
+    /// give memory to.
+    pub fn guest() -> Self {
+        Options {
+            exports: Exports::Guest,
+            memory: MemoryOptions {
+                import: Some(("env".into(), "__linear_memory".into())),
+                export: None,
+                initial: None,
+                max: None,
+                stack_size: 1 << 20,
+            },
+            keep_unused_stack: false,
+            compress_relocations: true,
+            merge_string_tails: true,
+            strip: Strip::Debug,
+            panic: Panic::Report,
+            entry: None,
+            ..Options::wasm_ld()
+        }
+    }
+
+    /// What LLVM 22's wasm-ld does without options.
+    pub fn wasm_ld() -> Self {
+        Options {
+            exports: Exports::Named(BTreeSet::new()),
+            export_if_defined: BTreeSet::new(),
+            export_all: false,
+            export_dynamic: false,
+            entry: Some("_start".into()),
+            undefined: Vec::new(),
+            wrap: Vec::new(),
+            defsym: Vec::new(),
+            unresolved: Unresolved::Error,
+            allow_undefined: BTreeSet::new(),
+            host_functions: BTreeSet::new(),
+            allow_multiple_definition: false,
+            memory: MemoryOptions {
+                import: None,
+                export: Some("memory".into()),
+                initial: None,
+                max: None,
+                stack_size: 64 << 10,
+            },
+            initial_heap: 0,
+            stack_first: true,
+            keep_unused_stack: true,
+            global_base: None,
+            table: TableOptions::default(),
+            gc_sections: true,
+            merge_data_segments: true,
+            merge_strings: true,
+            merge_string_tails: false,
+            compress_relocations: false,
+            strip: Strip::Nothing,
+            keep_sections: BTreeSet::new(),
+            features: None,
+            extra_features: Vec::new(),
+            check_features: true,
+            build_id: BuildId::None,
+            panic: Panic::Std,
+            report: false,
+        }
+    }
+}
