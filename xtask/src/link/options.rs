@@ -50,6 +50,8 @@ pub struct MemoryOptions {
     pub initial: Option<u64>,
     /// Its largest size in bytes, a multiple of 65,536.
     pub max: Option<u64>,
+    /// Its first size is its largest (`--no-growable-memory`).
+    pub fixed: bool,
     /// Bytes of stack.
     pub stack_size: u64,
 }
@@ -85,6 +87,9 @@ pub enum Unresolved {
     Ignore,
     /// Functions become imports; undefined data and globals stay errors.
     Import,
+    /// Functions become imports; undefined data is at address 0
+    /// (`--allow-undefined`).
+    Allow,
 }
 
 /// The table of functions that are called through pointers.
@@ -176,6 +181,8 @@ pub struct Options {
     pub check_features: bool,
     /// The `build_id` section.
     pub build_id: BuildId,
+    /// The module's name in the `name` section.
+    pub module_name: Option<String>,
     /// What happens where a guest panics.
     pub panic: Panic,
     /// Fill the report of [`super::Linked`].
@@ -193,6 +200,7 @@ impl Options {
                 export: None,
                 initial: None,
                 max: None,
+                fixed: false,
                 stack_size: 1 << 20,
             },
             keep_unused_stack: false,
@@ -225,6 +233,7 @@ impl Options {
                 export: Some("memory".into()),
                 initial: None,
                 max: None,
+                fixed: false,
                 stack_size: 64 << 10,
             },
             initial_heap: 0,
@@ -243,6 +252,7 @@ impl Options {
             extra_features: Vec::new(),
             check_features: true,
             build_id: BuildId::None,
+            module_name: None,
             panic: Panic::Std,
             report: false,
         }
