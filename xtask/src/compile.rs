@@ -1,0 +1,235 @@
+//! The guest's source to a relocatable object, with rustc.
+//!
+//! The same source gives the same bytes in any folder: rustc runs in the
+//! guest's root folder with a relative path, what is left of absolute paths is
+//! remapped, crate name and metadata are fixed.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail};
+
+use crate::shell::Shell;
+use crate::source::{self, Shape};
+use crate::toolchain::{self, Choice, Version};
+
+/// How to compile.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The edition of a `.rs` file, which has no manifest to say so.
+    pub edition: String,
+    /// With debug information.
+    pub debug: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            edition: "2021".into(),
+            debug: false,
+        }
+    }
+}
+
+/// What rustc made of a guest.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The relocatable object.
+    pub object: PathBuf,
+    /// The guest API as an rlib, if the guest uses it.
+    pub api: Option<PathBuf>,
+    /// Every file that was read: the crate's and the guest API's.
+    pub sources: Vec<PathBuf>,
+    /// It is a program.
+    pub main: bool,
+    /// The rustc command of the object, paths as rustc got them.
+    pub command: String,
+}
+
+/// Compiles the crate at `source` into `folder`. Paths in it will be relative
+/// to `root`, the folder that `source` lies under.
+pub fn compile(
+    shell: Shell,
+    choice: &Choice,
+    version: &Version,
+    (root, source): (&Path, &Path),
+    folder: &Path,
+    settings: &Settings,
+) -> anyhow::Result<Compiled> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let Shape { main, uses_guest } = source::shape(source)?;
+    let name = source
+        .file_stem()
+        .with_context(|| format!("{} has no name", source.display()))?;
+    let kind = if main { "bin" } else { "cdylib" };
+    let crate_name = crate_name(&name.to_string_lossy());
+
+    let mut sources = Vec::new();
+    let api = match uses_guest {
+        true => {
+            let api = Unit {
+                root: &workspace(),
+                source: &workspace().join("guest/src/lib.rs"),
+                crate_name: "guest",
+                kind: "lib",
+                edition: "2021",
+                output: folder.join("libguest.rlib"),
+                api: None,
+                debug: settings.debug,
+            };
+            api.compile(shell, choice, version, &mut sources)?;
+            Some(api.output)
+        }
+        false => None,
+    };
+    let unit = Unit {
+        root,
+        source,
+        crate_name: &crate_name,
+        kind,
+        edition: &settings.edition,
+        output: folder.join(format!("{crate_name}.o")),
+        api: api.as_deref(),
+        debug: settings.debug,
+    };
+    let command = unit.compile(shell, choice, version, &mut sources)?;
+    sources.sort();
+    sources.dedup();
+    Ok(Compiled {
+        object: unit.output,
+        api,
+        sources,
+        main,
+        command,
+    })
+}
+
+/// One call of rustc.
+struct Unit<'a> {
+    root: &'a Path,
+    source: &'a Path,
+    crate_name: &'a str,
+    kind: &'a str,
+    edition: &'a str,
+    output: PathBuf,
+    api: Option<&'a Path>,
+    debug: bool,
+}
+
+impl Unit<'_> {
+    /// Returns the command; adds what rustc read to `sources`.
+    fn compile(
+        &self,
+        shell: Shell,
+        choice: &Choice,
+        version: &Version,
+        sources: &mut Vec<PathBuf>,
+    ) -> anyhow::Result<String> {
+        let dep_info = self.output.with_extension("d");
+        let relative = self.source.strip_prefix(self.root).unwrap_or(self.source);
+        let emit = if self.kind == "lib" { "link" } else { "obj" };
+        let mut rustc = toolchain::command(&choice.toolchain.rustc);
+        rustc
+            .current_dir(self.root)
+            .args(["--crate-name", self.crate_name, "--crate-type", self.kind])
+            .args(["--edition", self.edition, "--target", &choice.triple])
+            .args(["-O", "-C", "codegen-units=1", "-C", "panic=abort"])
+            // Not cargo's: one fixed value, so that symbols are the same
+            // whatever the folder. The crate's name tells crates apart.
+            .args(["-C", "metadata=genkan"]);
+        if self.debug {
+            rustc.args(["-C", "debuginfo=2"]);
+        }
+        for remap in remaps(self.root, choice, version) {
+            rustc.arg("--remap-path-prefix").arg(remap);
+        }
+        if let Some(api) = self.api {
+            rustc
+                .arg("--extern")
+                .arg(format!("guest={}", api.display()));
+        }
+        rustc
+            .args(["--color", shell.color.name()])
+            .arg(format!(
+                "--emit={emit}={},dep-info={}",
+                self.output.display(),
+                dep_info.display()
+            ))
+            .arg(relative)
+            .stdin(Stdio::null());
+        let command = toolchain::display(&rustc);
+        shell.detail(
+            "Running",
+            format_args!("(cd {} && {command})", self.root.display()),
+        );
+        let what = format!("{} for {}", relative.display(), choice.triple);
+        let status = shell
+            .during("Compiling", what, || rustc.status())
+            .with_context(|| format!("cannot run {}", choice.toolchain.rustc.display()))?;
+        if !status.success() {
+            bail!("rustc cannot compile {} ({status})", self.source.display());
+        }
+        let text = std::fs::read_to_string(&dep_info)
+            .with_context(|| format!("cannot read {}", dep_info.display()))?;
+        sources.extend(read_files(&text).map(|file| self.root.join(file)));
+        Ok(command)
+    }
+}
+
+/// The workspace that xtask belongs to.
+pub fn workspace() -> PathBuf {
+    // cargo says where it is now; the compiled-in path, where it was.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .filter(|path| path.ends_with("xtask"))
+        .unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    manifest
+        .parent()
+        .expect("xtask lies in the workspace")
+        .to_owned()
+}
+
+/// `--remap-path-prefix` arguments; the last that matches a path counts.
+pub fn remaps(root: &Path, choice: &Choice, version: &Version) -> Vec<String> {
+    let rust_src = choice.toolchain.sysroot.join("lib/rustlib/src/rust");
+    vec![
+        format!("{}=.", root.display()),
+        // Where rust-src is installed, rustc puts its path into panics in
+        // inlined code of std; elsewhere, this name.
+        format!("{}=/rustc/{}", rust_src.display(), version.commit_hash),
+    ]
+}
+
+/// A file's name as rustc takes it for a crate's.
+fn crate_name(stem: &str) -> String {
+    let valid = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    stem.chars().map(valid).collect()
+}
+
+/// The files in rustc's dep-info: one rule without prerequisites for each.
+fn read_files(dep_info: &str) -> impl Iterator<Item = PathBuf> {
+    dep_info
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.strip_suffix(':'))
+        .map(|path| path.replace("\\ ", " ").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dep_info_names_the_files() {
+        let text = "out/a.o: src/a.rs src/b\\ c.rs\n\nout/a.d: src/a.rs src/b\\ c.rs\n\n\
+                    src/a.rs:\nsrc/b\\ c.rs:\n\n# env-dep:X=y:\n";
+        let files: Vec<_> = read_files(text).collect();
+        assert_eq!(files, [Path::new("src/a.rs"), Path::new("src/b c.rs")]);
+    }
+
+    #[test]
+    fn any_file_name_gives_a_crate_name() {
+        assert_eq!(crate_name("my-guest 2é"), "my_guest_2_");
+    }
+}

@@ -1,0 +1,139 @@
+//! Files: mapped for reading; written whole, or not at all.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::ops::Deref;
+use std::path::Path;
+
+use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
+
+/// A file's bytes.
+pub enum Contents {
+    /// A regular file, mapped: pages that nobody looks at are never read.
+    Mapped(memmap2::Mmap),
+    /// What cannot be mapped: a pipe, a device, an empty file.
+    Read(Vec<u8>),
+}
+
+impl Deref for Contents {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Contents::Mapped(map) => map,
+            Contents::Read(bytes) => bytes,
+        }
+    }
+}
+
+/// Opens `path` for reading. The error names the file.
+pub fn read(path: &Path) -> anyhow::Result<Contents> {
+    let context = || format!("cannot read {}", path.display());
+    let mut file = File::open(path).with_context(context)?;
+    let metadata = file.metadata().with_context(context)?;
+    if metadata.is_file() && metadata.len() > 0 {
+        // SAFETY: the map is private and read-only. If another process truncates
+        // the file meanwhile, reading raises SIGBUS and this process ends: every
+        // linker's bargain. Nothing here changes a file in place; outputs are
+        // renamed into place (`write`), which leaves a mapped inode as it is.
+        let map = unsafe { memmap2::Mmap::map(&file) }.with_context(context)?;
+        return Ok(Contents::Mapped(map));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).with_context(context)?;
+    Ok(Contents::Read(bytes))
+}
+
+/// Writes `bytes` to `path`: beside it first, then renamed, so that a reader
+/// sees the old file or the new one. A device or a pipe is written directly.
+/// Missing folders are made.
+pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let context = || format!("cannot write {}", path.display());
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return std::fs::write(path, bytes).with_context(context);
+    }
+    // A symbolic link stays one; what it leads to is replaced.
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder).with_context(context)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".genkan-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // As any new file: the umask decides, not tempfile's 0600.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder).with_context(context)?;
+    file.write_all(bytes).with_context(context)?;
+    file.persist(&target).with_context(context)?;
+    Ok(())
+}
+
+/// SHA-256, as lower-case hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/file");
+        for bytes in [&b"\0asm"[..], b"", b"longer than before"] {
+            write(&path, bytes).unwrap();
+            assert_eq!(&*read(&path).unwrap(), bytes);
+        }
+        // Nothing is left beside it.
+        assert_eq!(path.parent().unwrap().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_map_outlives_the_file_that_it_was_made_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write(&path, b"old").unwrap();
+        let old = read(&path).unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(&*old, b"old");
+        assert_eq!(&*read(&path).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symbolic_link_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, file) = (folder.path().join("link"), folder.path().join("file"));
+        std::fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn the_error_names_the_file() {
+        let Err(error) = read(Path::new("/nowhere/guest.o")) else {
+            panic!("there is no such file");
+        };
+        assert!(error.to_string().contains("/nowhere/guest.o"));
+    }
+
+    #[test]
+    fn sha256_is_the_standard_one() {
+        assert_eq!(
+            sha256(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}
