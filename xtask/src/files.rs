@@ -49,6 +49,16 @@ pub fn read(path: &Path) -> anyhow::Result<Contents> {
 /// sees the old file or the new one. A device or a pipe is written directly.
 /// Missing folders are made.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_with_mode(path, bytes, 0o666)
+}
+
+/// [`write`], for what may be executed: shells that know modules run them.
+pub fn write_program(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_with_mode(path, bytes, 0o777)
+}
+
+#[cfg_attr(not(unix), expect(unused_variables))]
+fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     let context = || format!("cannot write {}", path.display());
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return std::fs::write(path, bytes).with_context(context);
@@ -66,7 +76,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     {
         use std::os::unix::fs::PermissionsExt as _;
         // As any new file: the umask decides, not tempfile's 0600.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+        builder.permissions(std::fs::Permissions::from_mode(mode));
     }
     let mut file = builder.tempfile_in(folder).with_context(context)?;
     file.write_all(bytes).with_context(context)?;

@@ -7,3 +7,4 @@ pub mod link;
 pub mod shell;
 pub mod source;
 pub mod toolchain;
+pub mod wasm_ld;

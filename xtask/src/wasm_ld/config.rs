@@ -1,0 +1,471 @@
+//! From a command line's options to what the linker and its driver are to do.
+
+use std::path::PathBuf;
+
+use super::args::{Arg, Args, Opt};
+use crate::link::{BuildId, Exports, Options, Panic, Strip, Unresolved};
+
+const PAGE: u64 = 65_536;
+
+/// What a command line asks for, inputs aside.
+#[derive(Debug)]
+pub struct Config {
+    /// What the linker is to do.
+    pub options: Options,
+    /// `-o`.
+    pub output: PathBuf,
+    /// `-Map`; `-` is stdout.
+    pub map: Option<PathBuf>,
+    /// `--why-extract`; `-` is stdout.
+    pub why_extract: Option<PathBuf>,
+    /// `--trace`.
+    pub trace: bool,
+    /// `--threads`; all that the machine has if `None`.
+    pub threads: Option<usize>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the options of `args`; all errors at once.
+pub fn config(args: &Args) -> Result<Config, Vec<String>> {
+    let mut errors = Vec::new();
+    let mut warnings = Vec::new();
+    let mut options = Options::wasm_ld();
+    let set = |opt| args.values(opt).map(str::to_owned).collect();
+
+    for arg in &args.list {
+        if let Opt::Refused(what) = arg.opt {
+            errors.push(format!("{}: {what}: not implemented", arg.spelling));
+        }
+    }
+
+    let mut number = |opt: Opt, default: u64| match args.last(&[opt]) {
+        None => default,
+        Some(arg) => arg.value.parse().unwrap_or_else(|_| {
+            let Arg {
+                spelling, value, ..
+            } = arg;
+            errors.push(format!("{spelling}: number expected, but got '{value}'"));
+            default
+        }),
+    };
+    let optimize = number(Opt::Optimize, 1);
+    let table_base = number(Opt::TableBase, 0);
+    let global_base = number(Opt::GlobalBase, 0);
+    let initial_heap = number(Opt::InitialHeap, 0);
+    let initial_memory = number(Opt::InitialMemory, 0);
+    let max_memory = number(Opt::MaxMemory, 0);
+    let page_size = number(Opt::PageSize, PAGE);
+
+    for (what, size) in [("heap", initial_heap), ("memory", initial_memory)] {
+        if !size.is_multiple_of(PAGE) {
+            errors.push(format!(
+                "initial {what} must be a multiple of the page size, {PAGE} bytes"
+            ));
+        }
+    }
+    if !max_memory.is_multiple_of(PAGE) {
+        errors.push(format!(
+            "maximum memory must be a multiple of the page size, {PAGE} bytes"
+        ));
+    }
+    if page_size != PAGE {
+        errors.push(format!(
+            "--page-size={page_size}: pages of other than {PAGE} bytes: not implemented"
+        ));
+    }
+    if args.has(Opt::MaxMemory) && args.has(Opt::NoGrowableMemory) {
+        errors.push("--max-memory is incompatible with --no-growable-memory".into());
+    }
+
+    options.exports = Exports::Named(set(Opt::Export));
+    options.export_if_defined = set(Opt::ExportIfDefined);
+    options.export_all = args.has(Opt::ExportAll);
+    options.export_dynamic = args.flag(Opt::ExportDynamic, Opt::NoExportDynamic, false);
+    if let Some(arg) = args.last(&[Opt::Entry, Opt::NoEntry]) {
+        options.entry = Some(arg.value.clone()).filter(|name| !name.is_empty());
+    }
+    options.undefined = args.values(Opt::Undefined).map(str::to_owned).collect();
+    options.wrap = args.values(Opt::Wrap).map(str::to_owned).collect();
+    for value in args.values(Opt::Defsym) {
+        match value.split_once('=') {
+            Some((name, target)) if !name.is_empty() && !target.is_empty() => {
+                options.defsym.push((name.to_owned(), target.to_owned()));
+            }
+            _ => errors.push(format!("--defsym: NAME=SYMBOL expected, but got '{value}'")),
+        }
+    }
+    options.unresolved = unresolved(args, &mut errors);
+    options.allow_undefined = set(Opt::Import);
+    options.host_functions = set(Opt::Import);
+    options.allow_multiple_definition = args.flag(
+        Opt::AllowMultipleDefinition,
+        Opt::NoAllowMultipleDefinition,
+        false,
+    ) || args.values(Opt::Z).any(|value| value == "muldefs");
+
+    let memory = &mut options.memory;
+    memory.import = args.last(&[Opt::ImportMemory]).map(|_| {
+        // One with a name goes before one without, wherever it stands.
+        let named = args
+            .values(Opt::ImportMemory)
+            .rfind(|value| !value.is_empty());
+        let (module, name) = named.map_or(("env", "memory"), |value| {
+            value.split_once(',').unwrap_or((value, ""))
+        });
+        (module.to_owned(), name.to_owned())
+    });
+    memory.export = match args.has(Opt::ExportMemory) || memory.import.is_none() {
+        false => None,
+        true => {
+            let named = args
+                .values(Opt::ExportMemory)
+                .rfind(|value| !value.is_empty());
+            Some(named.unwrap_or("memory").to_owned())
+        }
+    };
+    memory.initial = Some(initial_memory).filter(|&size| size != 0);
+    memory.max = Some(max_memory).filter(|&size| size != 0);
+    memory.fixed = args.has(Opt::NoGrowableMemory);
+    for value in args.values(Opt::Z) {
+        match value.strip_prefix("stack-size=") {
+            Some(size) => match integer(size) {
+                Some(size) => memory.stack_size = size,
+                None => errors.push(format!("invalid stack-size: {size}")),
+            },
+            None if value == "muldefs" => {}
+            None => warnings.push(format!("unknown -z value: {value}")),
+        }
+    }
+    options.initial_heap = initial_heap;
+    options.stack_first = args.flag(Opt::StackFirst, Opt::NoStackFirst, true);
+    options.global_base = Some(global_base).filter(|&address| address != 0);
+
+    options.table.import = args.has(Opt::ImportTable);
+    options.table.export = args.has(Opt::ExportTable);
+    options.table.growable = args.has(Opt::GrowableTable);
+    if options.table.import && options.table.export {
+        errors.push("--import-table and --export-table may not be used together".into());
+    }
+    match u32::try_from(table_base) {
+        Ok(base) => options.table.base = Some(base).filter(|&base| base != 0),
+        Err(_) => errors.push(format!("--table-base={table_base}: too large")),
+    }
+
+    options.gc_sections = args.flag(Opt::GcSections, Opt::NoGcSections, true);
+    options.merge_data_segments = args.flag(Opt::MergeDataSegments, Opt::NoMergeDataSegments, true);
+    options.merge_strings = optimize > 0;
+    options.merge_string_tails = optimize > 1;
+    options.compress_relocations = args.has(Opt::CompressRelocations);
+    options.strip = if args.has(Opt::StripAll) {
+        Strip::All
+    } else if args.has(Opt::StripDebug) {
+        Strip::Debug
+    } else {
+        Strip::Nothing
+    };
+    if options.compress_relocations && options.strip == Strip::Nothing {
+        errors.push(
+            "--compress-relocations is incompatible with output debug information. \
+             Please pass --strip-debug or --strip-all"
+                .into(),
+        );
+    }
+    options.keep_sections = set(Opt::KeepSection);
+
+    let list = |opt| -> Option<Vec<String>> {
+        let value = args.value(opt)?;
+        Some(
+            value
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        )
+    };
+    options.features = list(Opt::Features);
+    options.extra_features = list(Opt::ExtraFeatures).unwrap_or_default();
+    options.check_features = args.flag(Opt::CheckFeatures, Opt::NoCheckFeatures, true);
+    match args.value(Opt::BuildId).map_or(Ok(BuildId::None), build_id) {
+        Ok(id) => options.build_id = id,
+        Err(error) => errors.push(error),
+    }
+    match args.value(Opt::Panic) {
+        None | Some("std") => options.panic = Panic::Std,
+        Some("report") => options.panic = Panic::Report,
+        Some("trap") => options.panic = Panic::Trap,
+        Some(other) => errors.push(format!(
+            "--panic: report, trap or std expected, but got '{other}'"
+        )),
+    }
+
+    match args.value(Opt::Machine) {
+        None | Some("wasm32") => {}
+        Some("wasm64") => errors.push("-m wasm64: memories of 64 bits: not implemented".into()),
+        Some(other) => errors.push(format!("invalid target architecture: {other}")),
+    }
+    let threads = args.last(&[Opt::Threads]).and_then(|arg| {
+        let threads = integer(&arg.value).and_then(|count| usize::try_from(count).ok());
+        if threads.is_none_or(|count| count == 0) {
+            let Arg {
+                spelling, value, ..
+            } = arg;
+            errors.push(format!(
+                "{spelling}: expected a positive integer, but got '{value}'"
+            ));
+        }
+        threads
+    });
+    if args.has(Opt::Bsymbolic) {
+        warnings.push("-Bsymbolic is only meaningful when combined with -shared".into());
+    }
+
+    let output = PathBuf::from(args.value(Opt::Output).unwrap_or_default());
+    match output.file_name() {
+        None => errors.push("no output file specified".into()),
+        Some(name) => {
+            let name = args
+                .value(Opt::Soname)
+                .map_or(name.to_string_lossy(), Into::into);
+            options.module_name = Some(name.into_owned());
+        }
+    }
+    let map = if args.has(Opt::PrintMap) {
+        Some("-")
+    } else {
+        args.value(Opt::Map)
+    };
+    let config = Config {
+        output,
+        map: map.map(PathBuf::from),
+        why_extract: args.value(Opt::WhyExtract).map(PathBuf::from),
+        trace: args.has(Opt::Trace),
+        threads,
+        warnings,
+        options,
+    };
+    if errors.is_empty() {
+        Ok(config)
+    } else {
+        Err(errors)
+    }
+}
+
+fn unresolved(args: &Args, errors: &mut Vec<String>) -> Unresolved {
+    if args.has(Opt::AllowUndefined) {
+        return Unresolved::Allow;
+    }
+    let strict = args.flag(
+        Opt::ErrorUnresolvedSymbols,
+        Opt::WarnUnresolvedSymbols,
+        true,
+    ) && !args.has(Opt::NoinhibitExec);
+    let policy = match args.value(Opt::UnresolvedSymbols) {
+        Some("ignore-all") => Unresolved::Ignore,
+        None | Some("report-all") if strict => Unresolved::Error,
+        None | Some("report-all") => Unresolved::Warn,
+        Some("import-dynamic") => {
+            errors.push(
+                "--unresolved-symbols=import-dynamic: dynamic linking: not implemented".into(),
+            );
+            Unresolved::Error
+        }
+        Some(other) => {
+            errors.push(format!("unknown --unresolved-symbols value: {other}"));
+            Unresolved::Error
+        }
+    };
+    match policy {
+        _ if !args.has(Opt::ImportUndefined) => policy,
+        Unresolved::Error => Unresolved::Import,
+        _ => Unresolved::Allow,
+    }
+}
+
+fn build_id(style: &str) -> Result<BuildId, String> {
+    Ok(match style {
+        "" | "fast" | "uuid" => BuildId::Fast,
+        "sha1" | "tree" => BuildId::Sha1,
+        "none" => BuildId::None,
+        _ => {
+            let digits = style
+                .strip_prefix("0x")
+                .ok_or_else(|| format!("unknown --build-id style: {style}"))?;
+            let pairs = digits.as_bytes().chunks(2).map(|pair| {
+                let pair = str::from_utf8(pair).ok().filter(|pair| pair.len() == 2);
+                pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())
+            });
+            let bytes: Option<Vec<u8>> = pairs.collect();
+            BuildId::Bytes(
+                bytes.ok_or_else(|| {
+                    format!("--build-id: not pairs of hexadecimal digits: {style}")
+                })?,
+            )
+        }
+    })
+}
+
+/// A number as C writes it: 0x and 0 choose its base.
+fn integer(text: &str) -> Option<u64> {
+    let lower = text.to_ascii_lowercase();
+    let (digits, radix) = match lower.strip_prefix('0') {
+        None | Some("") => (lower.as_str(), 10),
+        Some(rest) => match rest.split_at_checked(1) {
+            Some(("x", digits)) => (digits, 16),
+            Some(("b", digits)) => (digits, 2),
+            Some(("o", digits)) => (digits, 8),
+            _ => (rest, 8),
+        },
+    };
+    // `from_str_radix` would take a sign.
+    let plain = digits.bytes().all(|digit| digit.is_ascii_alphanumeric());
+    u64::from_str_radix(digits, radix).ok().filter(|_| plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wasm_ld::args::parse;
+
+    fn read(line: &str) -> Result<Config, Vec<String>> {
+        config(&parse(line.split_whitespace().map(str::to_owned).collect()))
+    }
+
+    fn options(line: &str) -> Options {
+        read(&format!("-o out.wasm {line}")).unwrap().options
+    }
+
+    fn error(line: &str) -> String {
+        read(&format!("-o out.wasm {line}")).unwrap_err().join("; ")
+    }
+
+    #[test]
+    fn without_options_it_is_wasm_ld() {
+        let options = options("");
+        let mut expected = Options::wasm_ld();
+        expected.module_name = Some("out.wasm".into());
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn memory() {
+        let memory = |line| options(line).memory;
+        let named = |module: &str, name: &str| Some((module.to_owned(), name.to_owned()));
+        assert_eq!(memory("").export.as_deref(), Some("memory"));
+        assert_eq!(memory("--import-memory").import, named("env", "memory"));
+        assert_eq!(memory("--import-memory").export, None);
+        let both = memory("--import-memory=a,b --import-memory --export-memory=c");
+        assert_eq!(
+            (both.import, both.export.as_deref()),
+            (named("a", "b"), Some("c"))
+        );
+        let sizes = memory("--initial-memory=131072 --max-memory=196608 -z stack-size=0x400");
+        assert_eq!(
+            (sizes.initial, sizes.max, sizes.stack_size),
+            (Some(131_072), Some(196_608), 1024)
+        );
+        assert!(memory("--no-growable-memory").fixed);
+    }
+
+    #[test]
+    fn undefined_symbols() {
+        let unresolved = |line| options(line).unresolved;
+        assert_eq!(unresolved("--allow-undefined"), Unresolved::Allow);
+        assert_eq!(unresolved("--import-undefined"), Unresolved::Import);
+        assert_eq!(unresolved("--warn-unresolved-symbols"), Unresolved::Warn);
+        assert_eq!(unresolved("--noinhibit-exec"), Unresolved::Warn);
+        assert_eq!(
+            unresolved("--unresolved-symbols=ignore-all"),
+            Unresolved::Ignore
+        );
+        assert_eq!(
+            unresolved("--unresolved-symbols ignore-all --import-undefined"),
+            Unresolved::Allow
+        );
+    }
+
+    #[test]
+    fn lists_and_names() {
+        let options = options(
+            "--export=a --export b --export-if-defined=c -u d -ue --wrap=f --defsym=g=h --entry= --features=x,,y --import=i",
+        );
+        assert_eq!(
+            options.exports,
+            Exports::Named(["a", "b"].map(String::from).into())
+        );
+        assert_eq!(options.export_if_defined, ["c".to_owned()].into());
+        assert_eq!(options.undefined, ["d", "e"]);
+        assert_eq!(options.wrap, ["f"]);
+        assert_eq!(options.defsym, [("g".to_owned(), "h".to_owned())]);
+        assert_eq!(options.entry, None);
+        assert_eq!(options.features, Some(vec!["x".to_owned(), "y".to_owned()]));
+        assert_eq!(options.allow_undefined, ["i".to_owned()].into());
+    }
+
+    #[test]
+    fn build_ids() {
+        assert_eq!(options("--build-id").build_id, BuildId::Fast);
+        assert_eq!(options("--build-id=tree").build_id, BuildId::Sha1);
+        assert_eq!(
+            options("--build-id=0x12aF").build_id,
+            BuildId::Bytes(vec![0x12, 0xaf])
+        );
+        assert!(error("--build-id=0x123").contains("0x123"));
+        assert_eq!(error("--build-id=md5"), "unknown --build-id style: md5");
+    }
+
+    #[test]
+    fn numbers_are_checked() {
+        assert_eq!(
+            error("--initial-memory=64k"),
+            "--initial-memory: number expected, but got '64k'"
+        );
+        assert!(error("--initial-memory=1").contains("multiple of the page size"));
+        assert_eq!(error("-z stack-size=much"), "invalid stack-size: much");
+        assert_eq!(
+            error("--threads=0"),
+            "--threads: expected a positive integer, but got '0'"
+        );
+        for (text, value) in [
+            ("0", Some(0)),
+            ("010", Some(8)),
+            ("0x1F", Some(31)),
+            ("0b11", Some(3)),
+            ("+1", None),
+            ("-1", None),
+            ("", None),
+            ("0x", None),
+        ] {
+            assert_eq!(integer(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_implemented_is_refused_by_name() {
+        for line in [
+            "-r",
+            "--relocatable",
+            "-shared",
+            "-pie",
+            "--emit-relocs",
+            "--shared-memory",
+            "--experimental-pic",
+            "-m wasm64",
+            "--page-size=1",
+        ] {
+            let error = error(line);
+            assert!(
+                error.contains(line.split_whitespace().next().unwrap()),
+                "{error}"
+            );
+            assert!(error.contains("not implemented"), "{error}");
+        }
+        assert_eq!(read("").unwrap_err(), ["no output file specified"]);
+    }
+
+    #[test]
+    fn unknown_z_values_are_warnings() {
+        let config = read("-o x -z now").unwrap();
+        assert_eq!(config.warnings, ["unknown -z value: now"]);
+    }
+}

@@ -1,0 +1,148 @@
+//! The texts that wasm-ld prints about a link: `-Map`, `--why-extract`,
+//! `--trace`.
+
+use std::fmt::{self, Write as _};
+
+use rustc_demangle::demangle;
+use wasmparser::{Parser, Payload};
+
+use crate::link::{Item, Linked, Origin, Report};
+
+/// `file` or `archive(member)`.
+pub struct Place<'a>(pub &'a Origin);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.member {
+            Some(member) => write!(f, "{}({member})", self.0.file),
+            None => f.write_str(&self.0.file),
+        }
+    }
+}
+
+/// What is where in the module: one line a section, function and data symbol,
+/// in columns of hexadecimal digits.
+pub fn map(linked: &Linked) -> String {
+    let mut text = String::from("    Addr      Off     Size Out     In      Symbol\n");
+    for payload in Parser::new(0).parse_all(&linked.module) {
+        let Ok(payload) = payload else { break };
+        let Some((id, range)) = payload.as_section() else {
+            continue;
+        };
+        let (offset, size) = (range.start, range.end - range.start);
+        match payload {
+            Payload::CustomSection(ref section) => {
+                line(
+                    &mut text,
+                    None,
+                    offset,
+                    size,
+                    &format!("CUSTOM({})", section.name()),
+                );
+            }
+            _ => line(&mut text, None, offset, size, section_name(id)),
+        }
+        match payload {
+            Payload::CodeSectionStart { .. } => {
+                for item in &linked.report.functions {
+                    item_lines(&mut text, None, offset + item.position, item);
+                }
+            }
+            Payload::DataSection(segments) => {
+                data(&mut text, segments, &linked.report);
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+/// The segments of memory, each with the symbols that are within it.
+fn data(text: &mut String, segments: wasmparser::DataSectionReader<'_>, report: &Report) {
+    for segment in segments.into_iter().flatten() {
+        let wasmparser::DataKind::Active { offset_expr, .. } = segment.kind else {
+            continue;
+        };
+        let Ok(wasmparser::Operator::I32Const { value }) =
+            offset_expr.get_operators_reader().read()
+        else {
+            continue;
+        };
+        let address = u64::from(value as u32);
+        let (size, end) = (segment.data.len() as u64, segment.range.end);
+        let offset = end - size;
+        line(text, Some(address), offset, size, "  segment");
+        let within = address..address + size;
+        for item in report
+            .data
+            .iter()
+            .filter(|item| within.contains(&item.position))
+        {
+            item_lines(
+                text,
+                Some(item.position),
+                offset + item.position - address,
+                item,
+            );
+        }
+    }
+}
+
+fn item_lines(text: &mut String, address: Option<u64>, offset: u64, item: &Item) {
+    let name = demangle(&item.name);
+    if let Some(origin) = &item.origin {
+        let place = format!("        {}:({name})", Place(origin));
+        line(text, address, offset, item.size, &place);
+    }
+    line(
+        text,
+        address,
+        offset,
+        item.size,
+        &format!("                {name}"),
+    );
+}
+
+fn line(text: &mut String, address: Option<u64>, offset: u64, size: u64, what: &str) {
+    let address = address.map_or("-".into(), |address| format!("{address:x}"));
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "{address:>8} {offset:>8x} {size:>8x} {what}");
+}
+
+fn section_name(id: u8) -> &'static str {
+    match id {
+        1 => "TYPE",
+        2 => "IMPORT",
+        3 => "FUNCTION",
+        4 => "TABLE",
+        5 => "MEMORY",
+        6 => "GLOBAL",
+        7 => "EXPORT",
+        8 => "START",
+        9 => "ELEM",
+        10 => "CODE",
+        11 => "DATA",
+        12 => "DATACOUNT",
+        13 => "TAG",
+        _ => "UNKNOWN",
+    }
+}
+
+/// Which archive members are in the module, and the symbols that they were
+/// wanted for.
+pub fn why_extract(report: &Report) -> String {
+    let mut text = String::from("reference\textracted\tsymbol\n");
+    for pulled in &report.pulled {
+        match &pulled.wanted_by {
+            Some(origin) => text.push_str(&Place(origin).to_string()),
+            None => text.push_str("<internal>"),
+        }
+        let _ = writeln!(
+            text,
+            "\t{}\t{}",
+            Place(&pulled.origin),
+            demangle(&pulled.symbol)
+        );
+    }
+    text
+}
