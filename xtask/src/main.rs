@@ -1,2 +1,19 @@
 //! The command line over the library.
-fn main() {}
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    let mut rest = arguments.peekable();
+    // A symbolic link named wasm-ld is the linker.
+    let is_linker = Path::new(&name)
+        .file_stem()
+        .is_some_and(|stem| stem == "wasm-ld");
+    if is_linker || rest.next_if(|first| first == "link").is_some() {
+        return xtask::wasm_ld::main(rest);
+    }
+    ExitCode::from(2)
+}
