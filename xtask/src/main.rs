@@ -1,4 +1,4 @@
-//! The command line over the library.
+//! The command line over the library. Under the name `wasm-ld`, the linker alone.
 
 use std::env;
 use std::path::Path;
@@ -8,12 +8,13 @@ fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();
     let mut rest = arguments.peekable();
-    // A symbolic link named wasm-ld is the linker.
+    // A symbolic link named wasm-ld is the linker; so is `link`, whose options
+    // are wasm-ld's and not clap's.
     let is_linker = Path::new(&name)
         .file_stem()
         .is_some_and(|stem| stem == "wasm-ld");
     if is_linker || rest.next_if(|first| first == "link").is_some() {
         return xtask::wasm_ld::main(rest);
     }
-    ExitCode::from(2)
+    xtask::cli::main(rest)
 }

@@ -108,14 +108,14 @@ impl Shell {
     }
 
     /// The line that ends a build: `Finished calc in 0.12 s → path (1.2 KiB)`.
-    pub fn finished(&self, name: &str, since: Instant, path: &Path, size: usize) {
+    pub fn finished(&self, name: &str, since: Instant, path: &Path, size: u64) {
         let seconds = since.elapsed().as_secs_f64();
         self.status(
             "Finished",
             format_args!(
                 "{name} in {seconds:.2} s → {} ({})",
                 path.display(),
-                bytes(size as u64)
+                bytes(size)
             ),
         );
     }

@@ -94,8 +94,15 @@ fn lex(source: &str) -> Result<TokenStream, proc_macro2::LexError> {
 
 /// The files in which `mod name;` may continue, and all below them.
 fn module_files(folder: &Path, name: &str) -> Vec<PathBuf> {
-    let mut files = vec![folder.join(format!("{name}.rs"))];
-    let mut folders = vec![folder.join(name)];
+    let mut files = rust_files(&folder.join(name));
+    files.push(folder.join(format!("{name}.rs")));
+    files
+}
+
+/// The `.rs` files in `folder` and below it.
+pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in folder.read_dir().into_iter().flatten().flatten() {
             match entry.file_type() {
@@ -105,6 +112,7 @@ fn module_files(folder: &Path, name: &str) -> Vec<PathBuf> {
         }
     }
     files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    files.sort();
     files
 }
 

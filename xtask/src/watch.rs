@@ -1,0 +1,104 @@
+//! `watch`: builds and runs a guest again whenever its source changes.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use notify::{EventKind, RecursiveMode, Watcher as _};
+
+use crate::build_guest::{self, Request};
+use crate::guest::Guest;
+use crate::run;
+use crate::shell::{self, Shell};
+
+/// Editors write in several steps; what comes this soon after is one change.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Runs until it is ended.
+pub fn watch(shell: Shell, request: &Request, arguments: &[OsString]) -> anyhow::Result<()> {
+    let (sender, events) = mpsc::channel();
+    let mut watcher = notify::recommended_watcher(sender).context("cannot watch files")?;
+    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut files = first_files(&request.guest);
+    loop {
+        // Folders, not files: an editor may replace a file by another.
+        for folder in files.iter().filter_map(|file| file.parent()) {
+            if folder.is_dir() && folders.insert(folder.to_owned()) {
+                watcher
+                    .watch(folder, RecursiveMode::NonRecursive)
+                    .with_context(|| format!("cannot watch {}", folder.display()))?;
+            }
+        }
+        // What the last build read; of one that failed, what was read before.
+        match once(shell, request, arguments) {
+            Ok(sources) if !sources.is_empty() => files = sources.into_iter().collect(),
+            Ok(_) => {}
+            Err(error) => shell::error(format_args!("{error:#}")),
+        }
+        shell.status("Watching", format_args!("{} files", files.len()));
+        wait(&events, &files)?;
+    }
+}
+
+fn first_files(guest: &Guest) -> BTreeSet<PathBuf> {
+    match guest {
+        Guest::Source { file, .. } => BTreeSet::from([file.clone()]),
+        Guest::Package(manifest) => {
+            let folder = manifest.parent().unwrap_or(Path::new(""));
+            let mut files = crate::source::rust_files(&folder.join("src"));
+            files.push(manifest.clone());
+            files.into_iter().collect()
+        }
+        Guest::Object(path) | Guest::Module(path) => BTreeSet::from([path.clone()]),
+    }
+}
+
+fn once(shell: Shell, request: &Request, arguments: &[OsString]) -> anyhow::Result<Vec<PathBuf>> {
+    let sources = match &request.guest {
+        Guest::Module(path) => vec![path.clone()],
+        _ => build_guest::build(shell, request)?.sources,
+    };
+    run::run(shell, request, false, arguments)?;
+    Ok(sources)
+}
+
+/// Returns when one of `files` has changed.
+fn wait(
+    events: &Receiver<notify::Result<notify::Event>>,
+    files: &BTreeSet<PathBuf>,
+) -> anyhow::Result<()> {
+    loop {
+        let event = events.recv().context("nobody watches any more")?;
+        if !concerns(&event.context("while watching")?, files) {
+            continue;
+        }
+        while events.recv_timeout(SETTLE).is_ok() {}
+        return Ok(());
+    }
+}
+
+/// Whether an event changes one of `files`. Reading is no change: builds read.
+fn concerns(event: &notify::Event, files: &BTreeSet<PathBuf>) -> bool {
+    !matches!(event.kind, EventKind::Access(_))
+        && event.paths.iter().any(|path| files.contains(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{AccessKind, DataChange, ModifyKind};
+
+    #[test]
+    fn only_changes_of_the_sources_count() {
+        let files = BTreeSet::from([PathBuf::from("/g/a.rs")]);
+        let event = |kind, path: &str| notify::Event::new(kind).add_path(path.into());
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        assert!(concerns(&event(written, "/g/a.rs"), &files));
+        assert!(!concerns(&event(written, "/g/a.wasm"), &files));
+        let read = EventKind::Access(AccessKind::Read);
+        assert!(!concerns(&event(read, "/g/a.rs"), &files));
+    }
+}
