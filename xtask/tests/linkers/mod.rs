@@ -1,0 +1,287 @@
+//! What the differential tests share: both linkers, an engine, and what is
+//! compared. The oracle is the rust-lld of the toolchain that compiled the guest.
+
+// Each test crate uses its part.
+#![allow(dead_code)]
+
+pub mod engine;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use xtask::toolchain::{self, Toolchain};
+
+/// How one linker's run ended.
+pub struct Ran {
+    /// The module, if there is one.
+    pub module: Option<Vec<u8>>,
+    /// What it said.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// The module of a link that must succeed.
+    pub fn module(self, what: &str) -> Vec<u8> {
+        self.module
+            .unwrap_or_else(|| panic!("{what}: no module:\n{}", self.stderr))
+    }
+}
+
+/// Runs genkan's linker, as a process of its own.
+pub fn ours(folder: &Path, arguments: &[String]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("link");
+    run(command, folder, arguments, "ours.wasm")
+}
+
+/// Runs the toolchain's rust-lld.
+pub fn theirs(toolchain: &Toolchain, folder: &Path, arguments: &[String]) -> Ran {
+    run(rust_lld(toolchain), folder, arguments, "theirs.wasm")
+}
+
+/// The toolchain's rust-lld, in its WebAssembly flavor.
+pub fn rust_lld(toolchain: &Toolchain) -> Command {
+    let rustlib = toolchain.sysroot.join("lib/rustlib");
+    let host = rustlib
+        .read_dir()
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path().join("bin/rust-lld"));
+    let program = host
+        .into_iter()
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("{} has no rust-lld", toolchain.origin));
+    let mut command = toolchain::command(&program);
+    // Old ones do not find their own LLVM.
+    command.env("LD_LIBRARY_PATH", toolchain.sysroot.join("lib"));
+    command.args(["-flavor", "wasm"]);
+    command
+}
+
+fn run(mut command: Command, folder: &Path, arguments: &[String], output: &str) -> Ran {
+    let output = folder.join(output);
+    let _ = std::fs::remove_file(&output);
+    command
+        .args(arguments)
+        .arg("-o")
+        .arg(&output)
+        .current_dir(folder);
+    let result = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&result.stderr).into_owned();
+    let module = std::fs::read(&output).ok();
+    assert!(
+        !stderr.contains("panicked at"),
+        "{}:\n{stderr}",
+        toolchain::display(&command)
+    );
+    if output.extension().is_some() && command.get_program() == env!("CARGO_BIN_EXE_xtask") {
+        let code = result.status.code();
+        let expected = if module.is_some() { 0 } else { 1 };
+        assert_eq!(
+            code,
+            Some(expected),
+            "{}:\n{stderr}",
+            toolchain::display(&command)
+        );
+    }
+    Ran { module, stderr }
+}
+
+/// The toolchains to test with: the active one and, where installed, 1.63, each
+/// with its WASI target.
+pub fn toolchains() -> Vec<(Toolchain, String)> {
+    let all = toolchain::all();
+    let wasi = |toolchain: &Toolchain| {
+        let target = toolchain
+            .targets
+            .iter()
+            .find(|target| target.starts_with("wasm32-wasi"))?;
+        Some((toolchain.clone(), target.clone()))
+    };
+    let mut chosen: Vec<_> = all.iter().find_map(wasi).into_iter().collect();
+    assert!(
+        !chosen.is_empty(),
+        "no rustc with wasm32-wasip1: rustup target add wasm32-wasip1"
+    );
+    let old = all
+        .iter()
+        .find(|toolchain| toolchain.sysroot.to_string_lossy().contains("/1.63"));
+    match old.and_then(wasi) {
+        Some(old) => chosen.push(old),
+        None => println!("skipped: Rust 1.63 with wasm32-wasi is not installed"),
+    }
+    chosen
+}
+
+/// The linker's arguments, in a text that rustc printed for `--print link-args`;
+/// without `-o` and its value.
+pub fn link_arguments(printed: &str) -> Vec<String> {
+    let line = printed
+        .lines()
+        .find(|line| line.contains("\"-flavor\" \"wasm\""))
+        .unwrap_or_else(|| panic!("no linker command in:\n{printed}"));
+    let mut words = Vec::new();
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        if character != '"' {
+            continue;
+        }
+        let mut word = String::new();
+        loop {
+            match characters.next().expect("a closing quote") {
+                '"' => break,
+                '\\' => word.extend(characters.next()),
+                other => word.push(other),
+            }
+        }
+        words.push(word);
+    }
+    let start = words.iter().position(|word| word == "-flavor").unwrap() + 2;
+    let mut words = words.split_off(start);
+    let output = words.iter().position(|word| word == "-o").unwrap();
+    words.drain(output..output + 2);
+    words
+}
+
+/// Compiles `source` and returns the linker's arguments. The objects stay in
+/// `folder`.
+pub fn compile(
+    toolchain: &Toolchain,
+    target: &str,
+    source: &Path,
+    options: &[&str],
+    folder: &Path,
+) -> Vec<String> {
+    let mut command = toolchain::command(&toolchain.rustc);
+    command
+        .args([
+            "--target",
+            target,
+            "-Csave-temps",
+            "--print=link-args",
+            "-Awarnings",
+        ])
+        .args(options)
+        .arg("--out-dir")
+        .arg(folder)
+        .arg(source)
+        .env("TMPDIR", folder)
+        .env("LD_LIBRARY_PATH", toolchain.sysroot.join("lib"));
+    link_arguments(&toolchain::output(&mut command).unwrap())
+}
+
+/// Which differences between the two modules are allowed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Ours is not larger.
+    Compared,
+    /// Any.
+    Free,
+}
+
+/// Asserts that two modules import and export the same, and do the same.
+pub fn assert_alike(what: &str, ours: &[u8], theirs: &[u8], size: Size) {
+    validate(what, ours);
+    assert_eq!(
+        interface(ours),
+        interface(theirs),
+        "{what}: imports and exports"
+    );
+    let (we_did, they_did) = (engine::run(ours), engine::run(theirs));
+    assert_eq!(we_did, they_did, "{what}: results");
+    if size == Size::Compared {
+        assert!(
+            ours.len() <= theirs.len(),
+            "{what}: {} bytes, wasm-ld's has {}",
+            ours.len(),
+            theirs.len()
+        );
+    }
+}
+
+/// Panics unless `module` is valid.
+pub fn validate(what: &str, module: &[u8]) {
+    if let Err(error) = Validator::new_with_features(WasmFeatures::all()).validate_all(module) {
+        panic!("{what}: invalid module: {error}");
+    }
+}
+
+/// Imports and exports with their types, as text.
+pub fn interface(module: &[u8]) -> BTreeSet<String> {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let types = validator.validate_all(module).unwrap();
+    let types = types.as_ref();
+    let mut interface = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.unwrap() {
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import.unwrap();
+                    let of = match types.entity_type_from_import(&import).unwrap() {
+                        // How large it must be at least is up to the linker.
+                        wasmparser::types::EntityType::Memory(_) => "memory".into(),
+                        of => entity(types, of),
+                    };
+                    interface.insert(format!("import {}.{}: {of}", import.module, import.name));
+                }
+            }
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    let export = export.unwrap();
+                    let of = match types.entity_type_from_export(&export).unwrap() {
+                        wasmparser::types::EntityType::Memory(_) => "memory".into(),
+                        wasmparser::types::EntityType::Table(_) => "table".into(),
+                        of => entity(types, of),
+                    };
+                    interface.insert(format!("export {}: {of}", export.name));
+                }
+            }
+            _ => {}
+        }
+    }
+    interface
+}
+
+fn entity(types: wasmparser::types::TypesRef<'_>, of: wasmparser::types::EntityType) -> String {
+    match of {
+        wasmparser::types::EntityType::Func(id) => {
+            let of = types[id].unwrap_func();
+            format!("func {:?} -> {:?}", of.params(), of.results())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// The sections of `module`: name (custom ones) or number, and size.
+pub fn sections(module: &[u8]) -> Vec<(String, usize)> {
+    let payloads = Parser::new(0).parse_all(module).map(Result::unwrap);
+    payloads
+        .filter_map(|payload| {
+            let (id, range) = payload.as_section()?;
+            let name = match &payload {
+                Payload::CustomSection(section) => section.name().to_owned(),
+                _ => id.to_string(),
+            };
+            Some((name, (range.end - range.start) as usize))
+        })
+        .collect()
+}
+
+/// The files in `folder` (below this test's own), by extension, sorted.
+pub fn cases(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(folder);
+    let entries = folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|it| it == extension))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    paths
+}
