@@ -221,7 +221,9 @@ fn parts(
     let (mut parts, mut sources) = match (&request.guest, choice) {
         (Guest::Source { root, file }, Ok(choice)) => {
             let folder = object_folder(request, &choice);
-            compile_parts(shell, &choice, (root, file), &folder, &request.settings)?
+            let (parts, sources, _) =
+                compile_parts(shell, &choice, (root, file), &folder, &request.settings)?;
+            (parts, sources)
         }
         (Guest::Source { root, file }, Err(error)) => {
             // No compiler, but perhaps the object that one made of this file.
@@ -256,14 +258,15 @@ fn parts(
     Ok((parts, sources))
 }
 
-/// Compiles the crate at `source` and gathers what its object is linked with.
+/// Compiles the crate at `source` and gathers what its object is linked with;
+/// also returns the files that were read, and the rustc command.
 pub fn compile_parts(
     shell: Shell,
     choice: &Choice,
     source: (&Path, &Path),
     folder: &Path,
     settings: &Settings,
-) -> anyhow::Result<(Parts, Vec<PathBuf>)> {
+) -> anyhow::Result<(Parts, Vec<PathBuf>, String)> {
     let version = choice.toolchain.version()?;
     let compiled = compile::compile(shell, choice, &version, source, folder, settings)?;
     let host_functions = crate::source::host_functions(&compiled.sources)?;
@@ -274,7 +277,7 @@ pub fn compile_parts(
         main: compiled.main,
         host_functions,
     };
-    Ok((parts, compiled.sources))
+    Ok((parts, compiled.sources, compiled.command))
 }
 
 /// The parts of a link that starts from an object.

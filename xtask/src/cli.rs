@@ -11,7 +11,7 @@ use crate::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
 use crate::compile::Settings;
 use crate::guest::Guest;
 use crate::shell::{self, Color, Shell};
-use crate::{diff, files, fixtures, inspect, new, run, toolchain, wat, watch};
+use crate::{diff, files, fixtures, inspect, new, reproduce, run, toolchain, wat, watch};
 
 /// Builds WebAssembly guests from Rust, with no tool outside Rust.
 #[derive(Debug, Parser)]
@@ -242,7 +242,6 @@ impl From<ToolchainArgs> for toolchain::Request {
     fn from(arguments: ToolchainArgs) -> Self {
         toolchain::Request {
             rustc: arguments.rustc,
-            toolchain: None,
             target: arguments.target,
         }
     }
@@ -342,7 +341,7 @@ fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
         } => {
             let good = match (check, reproduce) {
                 (true, _) => fixtures::check(shell, &toolchain)?,
-                (_, true) => fixtures::reproduce(shell, &toolchain)?,
+                (_, true) => reproduce::reproduce(shell, &toolchain)?,
                 _ => fixtures::regenerate(shell, &toolchain)?,
             };
             if !good {

@@ -13,6 +13,7 @@ pub mod libraries;
 pub mod link;
 pub mod new;
 pub mod package;
+pub mod reproduce;
 pub mod run;
 pub mod shell;
 pub mod source;

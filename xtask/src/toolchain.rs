@@ -21,8 +21,6 @@ const TRIPLES: [&str; 3] = ["wasm32-wasip1", "wasm32-wasi", "wasm32-unknown-unkn
 pub struct Request {
     /// `--rustc PATH`.
     pub rustc: Option<PathBuf>,
-    /// The rustup toolchain, by the start of its name (`1.63.0`).
-    pub toolchain: Option<String>,
     /// `--target TRIPLE`.
     pub target: Option<String>,
 }
@@ -263,10 +261,9 @@ fn version_numbers(name: &str) -> Vec<u32> {
 /// Chooses by `request`; adds the target to the active toolchain if no rustc
 /// has one.
 pub fn choose(shell: Shell, request: &Request) -> anyhow::Result<Choice> {
-    let candidates = match (&request.rustc, &request.toolchain) {
-        (Some(rustc), _) => vec![named_rustc(rustc)?],
-        (None, Some(name)) => vec![named_toolchain(name)?],
-        (None, None) => all(),
+    let candidates = match &request.rustc {
+        Some(rustc) => vec![named_rustc(rustc)?],
+        None => all(),
     };
     if let Some(choice) = first_with_target(&candidates, request) {
         return Ok(choice);
@@ -288,20 +285,21 @@ fn named_rustc(rustc: &Path) -> anyhow::Result<Toolchain> {
     Toolchain::ask(&path, "named by --rustc")
 }
 
-/// The rustup toolchain whose name is `name` or begins with `name-`.
-fn named_toolchain(name: &str) -> anyhow::Result<Toolchain> {
-    let matches = |folder: &Path| {
-        let folder = folder.file_name()?.to_str()?;
-        (folder == name || folder.strip_prefix(name)?.starts_with('-')).then_some(())
+/// A compiler of exactly this version that has a Wasm target, whatever its
+/// toolchain is named. Adds nothing.
+pub fn of_version(version: &str) -> Option<Choice> {
+    let has = |toolchain: &Toolchain| {
+        let named = toolchain.rustup_name().unwrap_or_default();
+        // Only a name that is another version's saves asking.
+        let other = !version_numbers(named).is_empty() && !named.starts_with(version);
+        let triple = toolchain.targets.first().filter(|_| !other)?.clone();
+        (toolchain.version().ok()?.release == version).then(|| Choice {
+            why: toolchain.origin.clone(),
+            toolchain: toolchain.clone(),
+            triple,
+        })
     };
-    let entries = rustup_toolchains().read_dir().into_iter().flatten();
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    folders.sort();
-    folders
-        .iter()
-        .filter(|folder| matches(folder).is_some())
-        .find_map(|folder| Toolchain::in_rustup(folder, format!("rustup toolchain {name}")))
-        .ok_or_else(|| NotFound(format!("there is no toolchain {name}\n{}", install(name))).into())
+    all().iter().find_map(has)
 }
 
 /// The command that installs a toolchain with the Wasm target it needs.

@@ -31,8 +31,9 @@ pub fn print(bytes: &[u8]) -> anyhow::Result<String> {
 
 /// The symbol table of an object as a `name` section; `None` for a module.
 fn object_names(bytes: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
-    let mut imported: Vec<&str> = Vec::new();
+    let (mut imported, mut imported_globals) = (Vec::new(), Vec::new());
     let mut functions: Vec<(u32, &str)> = Vec::new();
+    let mut globals: Vec<(u32, &str)> = Vec::new();
     let mut segments: Vec<(u32, &str)> = Vec::new();
     let mut is_object = false;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -40,8 +41,10 @@ fn object_names(bytes: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
             Payload::ImportSection(reader) => {
                 for import in reader.into_imports() {
                     let import = import?;
-                    if let TypeRef::Func(_) = import.ty {
-                        imported.push(import.name);
+                    match import.ty {
+                        TypeRef::Func(_) => imported.push(import.name),
+                        TypeRef::Global(_) => imported_globals.push(import.name),
+                        _ => {}
                     }
                 }
             }
@@ -54,13 +57,19 @@ fn object_names(bytes: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
                     match part? {
                         Linking::SymbolTable(table) => {
                             for symbol in table {
-                                let SymbolInfo::Func { flags, index, name } = symbol? else {
-                                    continue;
+                                let (flags, index, name, imports, names) = match symbol? {
+                                    SymbolInfo::Func { flags, index, name } => {
+                                        (flags, index, name, &imported, &mut functions)
+                                    }
+                                    SymbolInfo::Global { flags, index, name } => {
+                                        (flags, index, name, &imported_globals, &mut globals)
+                                    }
+                                    _ => continue,
                                 };
                                 let undefined = flags.contains(SymbolFlags::UNDEFINED);
-                                let imported = imported.get(index as usize).copied();
-                                let name = name.or(imported.filter(|_| undefined));
-                                functions.extend(name.map(|name| (index, name)));
+                                let import = imports.get(index as usize).copied();
+                                let name = name.or(import.filter(|_| undefined));
+                                names.extend(name.map(|name| (index, name)));
                             }
                         }
                         Linking::SegmentInfo(infos) => {
@@ -87,6 +96,7 @@ fn object_names(bytes: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
     };
     let mut names = NameSection::new();
     names.functions(&map(functions));
+    names.globals(&map(globals));
     names.data(&map(segments));
     let mut section = vec![0];
     names.encode(&mut section);
