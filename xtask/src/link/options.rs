@@ -46,6 +46,8 @@ pub struct MemoryOptions {
     pub import: Option<(String, String)>,
     /// The name it is exported under, if it is.
     pub export: Option<String>,
+    /// Exported as `memory`, too, if the module imports WASI, which demands it.
+    pub export_for_wasi: bool,
     /// Its first size in bytes, a multiple of 65,536; as small as fits if `None`.
     pub initial: Option<u64>,
     /// Its largest size in bytes, a multiple of 65,536.
@@ -198,6 +200,7 @@ impl Options {
             memory: MemoryOptions {
                 import: Some(("env".into(), "__linear_memory".into())),
                 export: None,
+                export_for_wasi: true,
                 initial: None,
                 max: None,
                 fixed: false,
@@ -231,6 +234,7 @@ impl Options {
             memory: MemoryOptions {
                 import: None,
                 export: Some("memory".into()),
+                export_for_wasi: false,
                 initial: None,
                 max: None,
                 fixed: false,

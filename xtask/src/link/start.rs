@@ -1,0 +1,167 @@
+//! What runs before a module's first exported function: takes the live
+//! constructors and the layout of the data, makes the functions that fill
+//! memory with zeros and run the constructors, once, and decides when.
+
+use std::borrow::Cow;
+
+use hashbrown::HashSet;
+
+use super::error::Result;
+use super::features;
+use super::layout::Layout;
+use super::live::{Chunk, FunctionRef, Live};
+use super::object::Kind;
+use super::options::Options;
+use super::symbols::{Body, Definition, Made, Program, SymbolId, Target};
+use super::types;
+
+/// Makes those functions; gives the one that instantiation runs.
+///
+/// Constructors run at instantiation if they cannot call the host, which may
+/// not be ready then: WASI wants the instance's memory. Otherwise each exported
+/// function runs them first, the first time. A program's `_start` calls them
+/// itself.
+pub fn make_start_functions<'a>(
+    program: &mut Program<'a>,
+    live: &mut Live<'a>,
+    layout: &mut Layout<'a>,
+    options: &Options,
+) -> Result<Option<u32>> {
+    let fill = must_fill(program, layout, options).then(|| {
+        make(
+            program,
+            live,
+            "__wasm_init_memory".into(),
+            types::NOTHING.into(),
+            Body::InitMemory,
+        )
+    });
+    if live.constructors.is_empty() || live.constructors_called {
+        return Ok(fill);
+    }
+    if !reach_import(program, &live.constructors)? {
+        return Ok(Some(match fill {
+            Some(_) => make(
+                program,
+                live,
+                "__wasm_start".into(),
+                types::NOTHING.into(),
+                Body::Start,
+            ),
+            // `__wasm_call_ctors`, the first function that the linker makes.
+            None => 0,
+        }));
+    }
+    layout.runs_once = true;
+    make(
+        program,
+        live,
+        "__wasm_init_once".into(),
+        types::NOTHING.into(),
+        Body::InitOnce,
+    );
+    let exported: Vec<SymbolId> = live
+        .exports
+        .iter()
+        .copied()
+        .filter(|&id| program.symbols[id].kind == Kind::Function)
+        .collect();
+    for id in exported {
+        if let Some(signature) = program.signature(id).map(<[u8]>::to_vec) {
+            let name = format!("{}.command_export", program.symbols[id].name);
+            make(program, live, name, signature.into(), Body::Export(id));
+        }
+    }
+    Ok(fill)
+}
+
+fn make<'a>(
+    program: &mut Program<'a>,
+    live: &mut Live<'a>,
+    name: String,
+    signature: Cow<'a, [u8]>,
+    body: Body,
+) -> u32 {
+    live.made.push(true);
+    program.make(Made {
+        name,
+        signature,
+        body,
+    })
+}
+
+/// Data that is all zero has no bytes in the module. A memory that the module
+/// defines is zero; one that it imports is filled, if the objects allow
+/// `memory.fill`, and otherwise gets bytes after all.
+fn must_fill(program: &Program, layout: &mut Layout, options: &Options) -> bool {
+    if options.memory.import.is_none() {
+        return false;
+    }
+    let has_zeros = layout.segments.iter().any(|s| s.is_bss && s.size > 0);
+    if !has_zeros {
+        return false;
+    }
+    if features::allowed(program, options).contains("bulk-memory") {
+        return true;
+    }
+    for segment in &mut layout.segments {
+        segment.is_bss = false;
+    }
+    false
+}
+
+/// Whether code that starts from these functions may call the host.
+fn reach_import(program: &Program, from: &[FunctionRef]) -> Result<bool> {
+    let mut queue: Vec<Chunk> = Vec::new();
+    let mut seen: HashSet<Chunk> = HashSet::new();
+    for &function in from {
+        if let FunctionRef::Object(object, index) = function {
+            queue.push(Chunk::Function(object, index));
+        }
+    }
+    while let Some(chunk) = queue.pop() {
+        if !seen.insert(chunk) {
+            continue;
+        }
+        let (number, relocations) = match chunk {
+            Chunk::Function(number, index) => (
+                number,
+                program.objects[number as usize].function_relocations(index as usize)?,
+            ),
+            Chunk::Segment(number, index) => (
+                number,
+                program.objects[number as usize].segment_relocations(index as usize)?,
+            ),
+        };
+        for relocation in relocations {
+            if relocation.ty == wasmparser::RelocationType::TypeIndexLeb {
+                continue;
+            }
+            match program.target(number, relocation.index) {
+                Target::Object { object, symbol } => {
+                    let symbol = &program.objects[object as usize].symbols[symbol as usize];
+                    match symbol.kind {
+                        Kind::Function => queue.push(Chunk::Function(object, symbol.index)),
+                        Kind::Data if !symbol.flags.contains(wasmparser::SymbolFlags::ABSOLUTE) => {
+                            queue.push(Chunk::Segment(object, symbol.index));
+                        }
+                        _ => {}
+                    }
+                }
+                Target::Shared(id, Definition::Undefined)
+                    if program.symbols[id].kind == Kind::Function =>
+                {
+                    return Ok(true);
+                }
+                // It reports to the host.
+                Target::Shared(_, &Definition::Made(made))
+                    if matches!(program.made[made as usize].body, Body::Panic(_)) =>
+                {
+                    return Ok(true);
+                }
+                Target::Shared(..) => {}
+            }
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,126 @@
+//! Merges sections of null-terminated strings: equal ones are stored once, and
+//! one that ends another is stored within it.
+
+use hashbrown::HashMap;
+
+/// Where each string of one input went.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    /// Offset in the input and in the output, ascending.
+    starts: Vec<(u32, u32)>,
+}
+
+impl Pieces {
+    /// The offset in the output for one in the input, which may point into a
+    /// string or one past the last.
+    pub fn output_offset(&self, offset: u32) -> u32 {
+        let at = self.starts.partition_point(|&(start, _)| start <= offset);
+        match at.checked_sub(1) {
+            Some(at) => {
+                let (start, output) = self.starts[at];
+                output + (offset - start)
+            }
+            None => offset,
+        }
+    }
+}
+
+/// Strings without the last null byte are an error of the input: its index.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unterminated(pub usize);
+
+/// Merges `inputs`; gives the output and where each input's strings went.
+///
+/// `tails` lets one string lie within another. The result depends on nothing
+/// but the inputs and their order.
+pub fn merge(inputs: &[&[u8]], tails: bool) -> Result<(Vec<u8>, Vec<Pieces>), Unterminated> {
+    // Each string with its null byte, by number; inputs as lists of numbers.
+    let mut numbers: HashMap<&[u8], u32> = HashMap::new();
+    let mut strings: Vec<&[u8]> = Vec::new();
+    let mut split = Vec::with_capacity(inputs.len());
+    for (index, &input) in inputs.iter().enumerate() {
+        let mut pieces = Vec::new();
+        let mut rest = input;
+        while !rest.is_empty() {
+            let end = memchr(rest).ok_or(Unterminated(index))? + 1;
+            let (string, after) = rest.split_at(end);
+            let number = *numbers.entry(string).or_insert_with(|| {
+                strings.push(string);
+                strings.len() as u32 - 1
+            });
+            pieces.push(((input.len() - rest.len()) as u32, number));
+            rest = after;
+        }
+        split.push(pieces);
+    }
+    let mut offsets = vec![0; strings.len()];
+    let mut output = Vec::new();
+    if tails {
+        // Sorted from their ends, a string stands right before those it ends.
+        let mut order: Vec<u32> = (0..strings.len() as u32).collect();
+        let backwards = |number: u32| strings[number as usize].iter().rev();
+        order.sort_unstable_by(|&a, &b| backwards(b).cmp(backwards(a)));
+        let mut previous: Option<(&[u8], u32)> = None;
+        for number in order {
+            let string = strings[number as usize];
+            let offset = match previous {
+                Some((longer, at)) if longer.ends_with(string) => {
+                    at + (longer.len() - string.len()) as u32
+                }
+                _ => {
+                    let at = output.len() as u32;
+                    output.extend_from_slice(string);
+                    previous = Some((string, at));
+                    at
+                }
+            };
+            offsets[number as usize] = offset;
+        }
+    } else {
+        for (string, offset) in strings.iter().zip(&mut offsets) {
+            *offset = output.len() as u32;
+            output.extend_from_slice(string);
+        }
+    }
+    let pieces = split
+        .into_iter()
+        .map(|pieces| Pieces {
+            starts: pieces
+                .into_iter()
+                .map(|(start, number)| (start, offsets[number as usize]))
+                .collect(),
+        })
+        .collect();
+    Ok((output, pieces))
+}
+
+fn memchr(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&b| b == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_strings_and_tails_are_stored_once() {
+        let inputs: [&[u8]; 3] = [b"keep\0eep\0", b"eep\0", b"p\0keep\0"];
+        let (output, pieces) = merge(&inputs, true).unwrap();
+        assert_eq!(output, b"keep\0");
+        assert_eq!(pieces[0].output_offset(0), 0);
+        assert_eq!(pieces[0].output_offset(5), 1);
+        assert_eq!(pieces[0].output_offset(6), 2);
+        assert_eq!(pieces[2].output_offset(0), 3);
+        let (output, pieces) = merge(&inputs, false).unwrap();
+        assert_eq!(output, b"keep\0eep\0p\0");
+        assert_eq!(pieces[1].output_offset(0), 5);
+    }
+
+    #[test]
+    fn a_string_must_end() {
+        assert_eq!(
+            merge(&[b"ok\0", b"open"], true).unwrap_err(),
+            Unterminated(1)
+        );
+    }
+}
