@@ -1,0 +1,113 @@
+//! Compiled modules, on disk.
+//!
+//! What is loaded from here becomes code, so a file counts only if it is in a
+//! directory that nobody else can write, has the name that its key gives it, and
+//! begins with the hash of what follows. The key is the hash of the module, of
+//! the engine's version and settings, and of this machine's CPU features.
+
+use crate::Error;
+use crate::error::file_error;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use wasmer::sys::CpuFeature;
+
+pub(crate) struct Cache(PathBuf);
+
+pub(crate) struct Key(String);
+
+const HASH_LEN: usize = 32;
+
+impl Cache {
+    /// Opens the directory, or makes it.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let attempt = || {
+            make_private(path)?;
+            check_private(path)
+        };
+        attempt().map_err(|e| file_error(path, e))?;
+        Ok(Self(path.into()))
+    }
+
+    pub(crate) fn key(&self, module: &[u8], metered: bool) -> Key {
+        let mut hash = Sha256::new();
+        let mut field = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        field(wasmer::sys::vm::VERSION.as_bytes());
+        field(env!("CARGO_PKG_VERSION").as_bytes());
+        field(std::env::consts::ARCH.as_bytes());
+        field(std::env::consts::OS.as_bytes());
+        field(format!("{:?}", CpuFeature::for_host()).as_bytes());
+        field(&[u8::from(metered)]);
+        field(module);
+        Key(hex(&hash.finalize()))
+    }
+
+    /// The artifact, if it is there and whole.
+    pub(crate) fn load(&self, key: &Key) -> Option<Vec<u8>> {
+        check_private(&self.0).ok()?;
+        let mut hash = fs::read(self.path(key)).ok()?;
+        if hash.len() < HASH_LEN {
+            return None;
+        }
+        let artifact = hash.split_off(HASH_LEN);
+        (hash == Sha256::digest(&artifact).as_slice()).then_some(artifact)
+    }
+
+    /// Stores an artifact: whole, or not at all.
+    pub(crate) fn store(&self, key: &Key, artifact: &[u8]) -> io::Result<()> {
+        check_private(&self.0)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
+        file.write_all(&Sha256::digest(artifact))?;
+        file.write_all(artifact)?;
+        file.persist(self.path(key))?;
+        Ok(())
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.0.join(&key.0)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(unix)]
+fn make_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+#[cfg(unix)]
+fn check_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::metadata(path)?;
+    let problem = if metadata.uid() != crate::map::user_id() {
+        "it belongs to somebody else"
+    } else if metadata.mode() & 0o022 != 0 {
+        "others can write it (chmod go-w)"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::other(format!(
+        "no cache for compiled code: {problem}"
+    )))
+}
+
+#[cfg(not(unix))]
+fn make_private(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+// A user's own directories are private to them there by default.
+#[cfg(not(unix))]
+fn check_private(path: &Path) -> io::Result<()> {
+    fs::metadata(path).map(drop)
+}

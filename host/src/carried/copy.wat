@@ -1,0 +1,55 @@
+;; Copies between the region space and the guest's memory, for guests to import.
+;; The table is as in access.wat. The engine checks the guest's range.
+(module $genkan
+  (import "genkan" "space" (memory $space 65536 65536))
+  (import "genkan" "memory" (memory $guest 0))
+  (import "genkan" "fault" (func $fault (param i64 i32 i32 i32)))
+
+  ;; Copies `length` bytes from the pointer into the guest's memory.
+  (func $read_into (export "read_into")
+    (param $pointer i64) (param $target i32) (param $length i32)
+    (local $entry i32)
+    (local.set $entry
+      (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
+               (i32.const 0xffff0)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u
+          (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
+                   (i64.extend_i32_u (local.get $length)))
+          (i64.load32_u $space offset=8 (local.get $entry))))
+      (memory.copy $guest $space
+        (local.get $target)
+        (i32.add (i32.load $space offset=4 (local.get $entry)) (i32.wrap_i64 (local.get $pointer)))
+        (local.get $length))
+      (return))
+    (call $fault (local.get $pointer) (i32.const 0) (local.get $length) (i32.const 0))
+    unreachable)
+
+  ;; Copies `length` bytes from the guest's memory to the pointer.
+  (func $write_from (export "write_from")
+    (param $pointer i64) (param $source i32) (param $length i32)
+    (local $entry i32)
+    (local.set $entry
+      (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
+               (i32.const 0xffff0)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u
+          (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
+                   (i64.extend_i32_u (local.get $length)))
+          (i64.load32_u $space offset=12 (local.get $entry))))
+      (memory.copy $space $guest
+        (i32.add (i32.load $space offset=4 (local.get $entry)) (i32.wrap_i64 (local.get $pointer)))
+        (local.get $source)
+        (local.get $length))
+      (return))
+    (call $fault (local.get $pointer) (i32.const 0) (local.get $length) (i32.const 1))
+    unreachable)
+)

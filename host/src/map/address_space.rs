@@ -1,0 +1,277 @@
+//! A reserved range of addresses that bytes are mapped into.
+
+use super::ranges::RangeMap;
+use super::whole_pages;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+/// What may be done to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    Read,
+    ReadWrite,
+}
+
+/// A range that may not be touched as wished.
+#[derive(Debug)]
+pub(crate) struct Inaccessible;
+
+/// A reserved range of addresses. It knows what each page may be used for, so
+/// that the host never faults on it: the guest may, and traps.
+///
+/// Every range is in bytes from the beginning; mapped ones are whole pages.
+#[derive(Debug)]
+pub(crate) struct AddressSpace {
+    base: NonNull<u8>,
+    len: usize,
+    pages: Mutex<RangeMap<Protection>>,
+}
+
+// SAFETY: the addresses stay reserved for as long as the value lives, and all
+// that the host does to them happens under the lock.
+unsafe impl Send for AddressSpace {}
+// SAFETY: as above.
+unsafe impl Sync for AddressSpace {}
+
+impl AddressSpace {
+    /// Reserves `len` bytes. None can be touched yet, and none uses memory.
+    pub(crate) fn reserve(len: usize) -> io::Result<Self> {
+        // SAFETY: a new mapping at an address of the system's choice.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self {
+            base: NonNull::new(base.cast()).expect("mmap gives no null page"),
+            len,
+            pages: Mutex::default(),
+        })
+    }
+
+    /// The first address.
+    pub(super) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Where an address of this process lies in the space, if it does.
+    pub(crate) fn offset_of(&self, address: usize) -> Option<usize> {
+        let offset = address.checked_sub(self.base.as_ptr() as usize)?;
+        (offset < self.len).then_some(offset)
+    }
+
+    /// Makes zeroed memory of `range`, which has never been mapped.
+    pub(crate) fn commit(&self, range: Range<usize>) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut pages = self.lock(&range);
+        // SAFETY: `lock` has checked that the range is inside the reservation.
+        let status = unsafe {
+            libc::mprotect(
+                self.address(range.start),
+                range.len(),
+                libc::PROT_READ | libc::PROT_WRITE,
+            )
+        };
+        if status != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        pages.set(range, Some(Protection::ReadWrite));
+        Ok(())
+    }
+
+    /// Maps the whole pages of `file` from `offset` on over `range`, shared.
+    pub(crate) fn map(
+        &self,
+        range: Range<usize>,
+        file: &File,
+        offset: usize,
+        protection: Protection,
+    ) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let access = match protection {
+            Protection::Read => libc::PROT_READ,
+            Protection::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        };
+        let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+        let mut pages = self.lock(&range);
+        // SAFETY: replaces pages inside our reservation, as `lock` has checked.
+        // Rust holds no reference into them: `read` and `write` copy.
+        let at = unsafe {
+            libc::mmap(
+                self.address(range.start),
+                range.len(),
+                access,
+                libc::MAP_SHARED | libc::MAP_FIXED,
+                file.as_raw_fd(),
+                offset,
+            )
+        };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        pages.set(range, Some(protection));
+        Ok(())
+    }
+
+    /// Takes away what is mapped at `range`; a guest that touches it traps.
+    pub(crate) fn unmap(&self, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        let mut pages = self.lock(&range);
+        // SAFETY: as for `map`; the address range stays reserved.
+        let at = unsafe {
+            libc::mmap(
+                self.address(range.start),
+                range.len(),
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | libc::MAP_FIXED,
+                -1,
+                0,
+            )
+        };
+        // Going on would leave revoked bytes in a guest's reach.
+        assert!(
+            at != libc::MAP_FAILED,
+            "cannot unmap: {}",
+            io::Error::last_os_error()
+        );
+        pages.set(range, None);
+    }
+
+    /// Copies bytes out.
+    pub(crate) fn read(&self, at: usize, to: &mut [u8]) -> Result<(), Inaccessible> {
+        let _pages = self.accessible(at, to.len(), Protection::Read)?;
+        // SAFETY: the pages can be read and stay so under the lock. A guest on
+        // another thread may write them meanwhile: bytes have no invalid values.
+        unsafe {
+            let from = self.base.as_ptr().add(at);
+            std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len());
+        }
+        Ok(())
+    }
+
+    /// Copies bytes in.
+    pub(crate) fn write(&self, at: usize, from: &[u8]) -> Result<(), Inaccessible> {
+        let _pages = self.accessible(at, from.len(), Protection::ReadWrite)?;
+        // SAFETY: the pages can be written and stay so under the lock; no Rust
+        // reference points into them.
+        unsafe {
+            let to = self.base.as_ptr().add(at);
+            std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
+        }
+        Ok(())
+    }
+
+    /// Stores a word, at once for all threads. `at` is a multiple of 4.
+    pub(crate) fn store(&self, at: usize, value: u32) -> Result<(), Inaccessible> {
+        assert!(at.is_multiple_of(4), "an aligned word");
+        let _pages = self.accessible(at, 4, Protection::ReadWrite)?;
+        // SAFETY: the word is aligned, as the base is a page's, and its page can
+        // be written and stays so under the lock.
+        unsafe { AtomicU32::from_ptr(self.base.as_ptr().add(at).cast()) }
+            .store(value, Ordering::Release);
+        Ok(())
+    }
+
+    fn accessible(
+        &self,
+        at: usize,
+        len: usize,
+        wish: Protection,
+    ) -> Result<MutexGuard<'_, RangeMap<Protection>>, Inaccessible> {
+        let pages = self.pages.lock().expect("no panic under this lock");
+        let end = at.checked_add(len).ok_or(Inaccessible)?;
+        let allowed = |p| p == Protection::ReadWrite || wish == Protection::Read;
+        if pages.all(at..end, allowed) {
+            Ok(pages)
+        } else {
+            Err(Inaccessible)
+        }
+    }
+
+    fn lock(&self, range: &Range<usize>) -> MutexGuard<'_, RangeMap<Protection>> {
+        assert!(
+            range.start <= range.end
+                && range.end <= self.len
+                && range.start == whole_pages(range.start)
+                && range.end == whole_pages(range.end),
+            "whole pages of the address space"
+        );
+        self.pages
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn address(&self, at: usize) -> *mut libc::c_void {
+        self.base.as_ptr().wrapping_add(at).cast()
+    }
+}
+
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        // SAFETY: the reservation is this value's own, and nothing outlives it.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{SharedBytes, page_size};
+    use super::*;
+
+    #[test]
+    fn what_is_mapped_in_two_places_is_the_same_memory() {
+        let page = page_size();
+        let bytes = SharedBytes::zeroed(2 * page).unwrap();
+        bytes.borrow_mut().unwrap()[page + 3] = 9;
+        let one = AddressSpace::reserve(16 * page).unwrap();
+        let two = AddressSpace::reserve(16 * page).unwrap();
+        one.map(0..2 * page, bytes.file(), 0, Protection::ReadWrite)
+            .unwrap();
+        two.map(page..2 * page, bytes.file(), page, Protection::Read)
+            .unwrap();
+        one.write(page, b"hello").unwrap();
+        let mut seen = [0; 5];
+        two.read(page, &mut seen).unwrap();
+        assert_eq!(&seen, b"hello");
+        assert_eq!(bytes.borrow().unwrap()[page..page + 5], *b"hello");
+    }
+
+    #[test]
+    fn what_may_not_be_touched_is_refused() {
+        let page = page_size();
+        let bytes = SharedBytes::zeroed(page).unwrap();
+        let space = AddressSpace::reserve(8 * page).unwrap();
+        space.commit(0..page).unwrap();
+        space
+            .map(page..2 * page, bytes.file(), 0, Protection::Read)
+            .unwrap();
+        let mut two = [0; 2];
+        assert!(space.read(page - 1, &mut two).is_ok());
+        assert!(space.write(page - 1, &two).is_err());
+        assert!(space.write(page - 2, &two).is_ok());
+        assert!(space.read(2 * page - 1, &mut two).is_err());
+        assert!(space.store(page, 1).is_err());
+        assert!(space.read(usize::MAX, &mut two).is_err());
+        space.unmap(page..2 * page);
+        assert!(space.read(page, &mut two).is_err());
+    }
+}

@@ -1,0 +1,403 @@
+//! What one guest has been granted, and where it finds it: the table of regions
+//! and the regions' bytes in its region space, and the windows in its own memory.
+
+use crate::Error;
+use crate::error::{PointerError, PointerProblem};
+use crate::map::{FreeList, MemoryState, Protection, page_size, whole_pages};
+use crate::region::{Access, Bytes, Pointer, Region, Shared, Tag};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use wasmer::WASM_PAGE_SIZE;
+
+/// The table of regions at the region space's beginning, in bytes; its entries
+/// are described in `carried/access.wat`.
+pub(crate) const TABLE_LEN: usize = (1 << 16) * ENTRY_LEN;
+const ENTRY_LEN: usize = 16;
+
+/// What one guest has been granted.
+#[derive(Debug)]
+pub(crate) struct Space {
+    /// The region space, if the guest imports a function that reads it.
+    pub(crate) regions: Option<Arc<MemoryState>>,
+    /// The guest's linear memory, if it has one.
+    pub(crate) memory: OnceLock<Arc<MemoryState>>,
+    granted: Mutex<Granted>,
+}
+
+#[derive(Debug, Default)]
+struct Granted {
+    grants: HashMap<Tag, Grant>,
+    /// What is free in the region space.
+    free: FreeList,
+    /// By the address that the guest has.
+    windows: BTreeMap<u32, Window>,
+    /// Room for windows in the guest's memory, not mapped.
+    holes: FreeList,
+}
+
+struct Grant {
+    shared: Arc<Shared>,
+    access: Access,
+    /// Its bytes in the region space.
+    range: Option<Range<usize>>,
+}
+
+impl std::fmt::Debug for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} {:?} {:?}",
+            self.shared.pointer(),
+            self.access,
+            self.range
+        )
+    }
+}
+
+#[derive(Debug)]
+struct Window {
+    range: Range<usize>,
+    tag: Tag,
+    write: bool,
+    /// Whether its region was revoked, and so nothing is mapped any more.
+    gone: bool,
+}
+
+/// The regions that a running guest holds; when it ends, the host may have their
+/// bytes again.
+pub(crate) struct Running(Vec<(Arc<Shared>, bool)>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for (shared, writes) in &self.0 {
+            shared.leave(*writes);
+        }
+    }
+}
+
+impl Space {
+    /// With a region space, or without if the guest cannot reach it anyhow.
+    pub(crate) fn new(with_regions: bool) -> Result<Arc<Self>, Error> {
+        let mut granted = Granted::default();
+        let regions = if with_regions {
+            let regions = MemoryState::region_space().map_err(Error::Memory)?;
+            regions.space.commit(0..TABLE_LEN).map_err(Error::Memory)?;
+            // The entry of slot 0 fits no pointer.
+            regions.space.store(0, u32::MAX).expect("just committed");
+            granted.free.give(TABLE_LEN..regions.len());
+            Some(regions)
+        } else {
+            None
+        };
+        Ok(Arc::new(Self {
+            regions,
+            memory: OnceLock::new(),
+            granted: Mutex::new(granted),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Granted> {
+        self.granted.lock().expect("no panic under this lock")
+    }
+
+    /// Lets the guest at a region. Only while it does not run: the range may have
+    /// been another region's.
+    pub(crate) fn grant(self: &Arc<Self>, region: &Region, access: Access) -> Result<(), Error> {
+        let shared = region.shared();
+        if access == Access::ReadWrite && matches!(shared.bytes, Bytes::File(..)) {
+            return Err(Error::RegionReadOnly);
+        }
+        let tag = shared.tag();
+        self.revoke(tag);
+        let mut granted = self.lock();
+        let range = match &self.regions {
+            None => None,
+            Some(regions) => {
+                let len = shared.mapped_len();
+                let full = || Error::RegionSpaceFull(shared.len);
+                let start = match len {
+                    0 => TABLE_LEN,
+                    len => granted.free.take(len).ok_or_else(full)?,
+                };
+                let range = start..start + len;
+                let protection = protection(access == Access::ReadWrite);
+                let file = shared.bytes.file();
+                if let Err(e) = regions.space.map(range.clone(), file, 0, protection) {
+                    granted.free.give(range);
+                    return Err(Error::Memory(e));
+                }
+                let len = shared.len as u32;
+                let writable = if access == Access::ReadWrite { len } else { 0 };
+                self.set_entry(tag, [tag.bits(), start as u32, len, writable]);
+                Some(range)
+            }
+        };
+        let grant = Grant {
+            shared: Arc::clone(shared),
+            access,
+            range,
+        };
+        granted.grants.insert(tag, grant);
+        drop(granted);
+        shared.granted_to(self);
+        Ok(())
+    }
+
+    /// Takes a region away, at once, from a guest that may be running elsewhere.
+    pub(crate) fn revoke(&self, tag: Tag) {
+        let mut granted = self.lock();
+        let Some(grant) = granted.grants.remove(&tag) else {
+            return;
+        };
+        if let (Some(regions), Some(range)) = (&self.regions, grant.range) {
+            self.set_entry(tag, [0; 4]);
+            // A guest that has passed the check already traps now.
+            regions.space.unmap(range.clone());
+            granted.free.give(range);
+        }
+        for window in granted.windows.values_mut().filter(|w| w.tag == tag) {
+            if let Some(memory) = self.memory.get() {
+                memory.space.unmap(window.range.clone());
+            }
+            window.gone = true;
+        }
+    }
+
+    /// Writes a region's entry, so that it is of use only when it is complete.
+    fn set_entry(&self, tag: Tag, [bits, base, readable, writable]: [u32; 4]) {
+        let Some(regions) = &self.regions else { return };
+        let entry = usize::from(tag.slot()) * ENTRY_LEN;
+        let store = |at, value| {
+            regions
+                .space
+                .store(entry + at, value)
+                .expect("the table is writable");
+        };
+        store(0, 0);
+        store(4, base);
+        store(8, readable);
+        store(12, writable);
+        store(0, bits);
+    }
+
+    /// The guest begins to run.
+    pub(crate) fn enter(&self) -> Result<Running, Error> {
+        let granted = self.lock();
+        let mut running = Running(Vec::with_capacity(granted.grants.len()));
+        for grant in granted.grants.values() {
+            let writes = grant.access == Access::ReadWrite;
+            if !grant.shared.enter(writes) {
+                return Err(Error::RegionInUse);
+            }
+            running.0.push((Arc::clone(&grant.shared), writes));
+        }
+        Ok(running)
+    }
+
+    /// What is wrong with an access, if anything.
+    pub(crate) fn check(
+        &self,
+        pointer: Pointer,
+        offset: u32,
+        len: u32,
+        write: bool,
+    ) -> Result<(), PointerError> {
+        self.lock().check(pointer, offset, len, write).map(drop)
+    }
+
+    /// Copies bytes of a region into the guest's memory, or from it if `write`:
+    /// for guests whose memory the carried module cannot have.
+    pub(crate) fn copy(
+        &self,
+        pointer: Pointer,
+        address: u32,
+        len: u32,
+        write: bool,
+    ) -> Result<(), Error> {
+        let granted = self.lock();
+        let grant = granted.check(pointer, 0, len, write)?;
+        let (function, access) = match write {
+            true => ("write_from", "readable"),
+            false => ("read_into", "writable"),
+        };
+        let bad_range = || Error::GuestRange {
+            function,
+            access,
+            address,
+            len,
+        };
+        let memory = self.memory.get().ok_or_else(bad_range)?;
+        let (Some(regions), Some(range)) = (&self.regions, &grant.range) else {
+            return Err(Error::RegionGone(Default::default()));
+        };
+        let mut buffer = [0; 16 << 10];
+        let start = range.start + pointer.offset() as usize;
+        for done in (0..len as usize).step_by(buffer.len()) {
+            let part = (len as usize - done).min(buffer.len());
+            let part = &mut buffer[..part];
+            let there = address as usize + done;
+            let gone = |_| Error::RegionGone(Default::default());
+            if write {
+                memory.space.read(there, part).map_err(|_| bad_range())?;
+                regions.space.write(start + done, part).map_err(gone)?;
+            } else {
+                regions.space.read(start + done, part).map_err(gone)?;
+                memory.space.write(there, part).map_err(|_| bad_range())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `len` bytes at `pointer` appear in the guest's memory, and gives
+    /// their address. `grow` makes the memory that many Wasm pages larger.
+    pub(crate) fn map(
+        &self,
+        pointer: Pointer,
+        len: u32,
+        write: bool,
+        grow: impl FnOnce(u32) -> Result<(), Error>,
+    ) -> Result<u32, Error> {
+        let mut granted = self.lock();
+        let shared = Arc::clone(&granted.check(pointer, 0, len, write)?.shared);
+        let memory = self
+            .memory
+            .get()
+            .ok_or_else(|| Error::Window("the guest has no memory for a window".into()))?;
+        if len == 0 {
+            return Err(Error::Window("a window must have at least one byte".into()));
+        }
+        let offset = pointer.offset() as usize;
+        let skipped = offset % page_size();
+        let span = whole_pages(skipped + len as usize);
+        let start = match granted.holes.take(span) {
+            Some(start) => start,
+            None => {
+                let old = memory.len();
+                grow(span.div_ceil(WASM_PAGE_SIZE) as u32)?;
+                granted.holes.give(old..memory.len());
+                granted.holes.take(span).expect("there is room now")
+            }
+        };
+        let range = start..start + span;
+        let file = shared.bytes.file();
+        let mapped = memory
+            .space
+            .map(range.clone(), file, offset - skipped, protection(write));
+        if let Err(e) = mapped {
+            granted.holes.give(range);
+            return Err(Error::Memory(e));
+        }
+        let address = (start + skipped) as u32;
+        let window = Window {
+            range,
+            tag: pointer.tag(),
+            write,
+            gone: false,
+        };
+        granted.windows.insert(address, window);
+        Ok(address)
+    }
+
+    /// Takes the window at `address` away.
+    pub(crate) fn unmap(&self, address: u32) -> Result<(), Error> {
+        let mut granted = self.lock();
+        let window = granted
+            .windows
+            .remove(&address)
+            .ok_or_else(|| Error::Window(format!("unmap: there is no window at {address:#x}")))?;
+        if let Some(memory) = self.memory.get() {
+            memory.space.unmap(window.range.clone());
+        }
+        granted.holes.give(window.range);
+        Ok(())
+    }
+
+    /// What a fault at an address of this process was about.
+    pub(crate) fn fault(&self, address: usize) -> Option<Fault> {
+        if let Some(regions) = &self.regions
+            && regions.space.offset_of(address).is_some()
+        {
+            return Some(Fault::RegionGone);
+        }
+        let memory = self.memory.get()?;
+        let at = memory.space.offset_of(address)?;
+        let beyond = Fault::Beyond {
+            address: at as u64,
+            len: memory.len() as u64,
+        };
+        let Ok(address) = u32::try_from(at) else {
+            return Some(beyond);
+        };
+        let granted = self.lock();
+        let window = granted.windows.values().find(|w| w.range.contains(&at));
+        Some(match window {
+            Some(window) if window.gone => Fault::RegionGone,
+            Some(window) if !window.write => Fault::ReadOnly(address),
+            Some(_) => Fault::RegionGone,
+            None if at < memory.len() => Fault::Unmapped(address),
+            None => beyond,
+        })
+    }
+}
+
+/// Why a guest faulted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// The region was revoked, or its file truncated.
+    RegionGone,
+    /// A write into a window for reading.
+    ReadOnly(u32),
+    /// An address where there was a window, or will be one.
+    Unmapped(u32),
+    /// Beyond the end of the guest's memory.
+    Beyond { address: u64, len: u64 },
+}
+
+impl Granted {
+    fn check(
+        &self,
+        pointer: Pointer,
+        offset: u32,
+        len: u32,
+        write: bool,
+    ) -> Result<&Grant, PointerError> {
+        let problem = match self.grants.get(&pointer.tag()) {
+            Some(grant) => {
+                let end = u64::from(pointer.offset()) + u64::from(offset) + u64::from(len);
+                let region = grant.shared.pointer();
+                let region_len = grant.shared.len;
+                if end > region_len as u64 {
+                    PointerProblem::OutOfBounds {
+                        region,
+                        len: region_len,
+                    }
+                } else if write && grant.access == Access::Read {
+                    PointerProblem::ReadOnly {
+                        region,
+                        len: region_len,
+                    }
+                } else {
+                    return Ok(grant);
+                }
+            }
+            None if pointer.to_bits() == 0 => PointerProblem::Null,
+            None if pointer.tag().is_stale() => PointerProblem::Revoked,
+            None => PointerProblem::Unknown,
+        };
+        Err(PointerError {
+            pointer,
+            offset,
+            len,
+            write,
+            problem,
+        })
+    }
+}
+
+fn protection(write: bool) -> Protection {
+    match write {
+        true => Protection::ReadWrite,
+        false => Protection::Read,
+    }
+}

@@ -1,0 +1,268 @@
+//! Arguments and results.
+
+use crate::region::Pointer;
+use std::fmt;
+use std::str::FromStr;
+use wasmer::Type;
+
+/// A Wasm value. Rust's narrow integers become an `i32` as Rust's own ABI wants
+/// them: unsigned ones zero-extended, signed ones sign-extended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// A 32-bit integer, of either sign.
+    I32(i32),
+    /// A 64-bit integer, of either sign.
+    I64(i64),
+    /// A 32-bit float.
+    F32(f32),
+    /// A 64-bit float.
+    F64(f64),
+}
+
+macro_rules! from {
+    ($($type:ty => $variant:ident as $wasm:ty),* $(,)?) => {
+        $(impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Self::$variant(value as $wasm)
+            }
+        })*
+    };
+}
+
+from! {
+    bool => I32 as i32, u8 => I32 as i32, i8 => I32 as i32, u16 => I32 as i32,
+    i16 => I32 as i32, u32 => I32 as i32, i32 => I32 as i32,
+    u64 => I64 as i64, i64 => I64 as i64, f32 => F32 as f32, f64 => F64 as f64,
+}
+
+impl From<Pointer> for Value {
+    fn from(pointer: Pointer) -> Self {
+        Self::I64(pointer.to_bits() as i64)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::I32(value) => value.fmt(f),
+            Self::I64(value) => value.fmt(f),
+            Self::F32(value) => value.fmt(f),
+            Self::F64(value) => value.fmt(f),
+        }
+    }
+}
+
+impl Value {
+    pub(crate) fn ty(self) -> Type {
+        match self {
+            Self::I32(_) => Type::I32,
+            Self::I64(_) => Type::I64,
+            Self::F32(_) => Type::F32,
+            Self::F64(_) => Type::F64,
+        }
+    }
+
+    pub(crate) fn from_wasm(value: &wasmer::Value) -> Option<Self> {
+        match value {
+            wasmer::Value::I32(value) => Some(Self::I32(*value)),
+            wasmer::Value::I64(value) => Some(Self::I64(*value)),
+            wasmer::Value::F32(value) => Some(Self::F32(*value)),
+            wasmer::Value::F64(value) => Some(Self::F64(*value)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn to_wasm(self) -> wasmer::Value {
+        match self {
+            Self::I32(value) => wasmer::Value::I32(value),
+            Self::I64(value) => wasmer::Value::I64(value),
+            Self::F32(value) => wasmer::Value::F32(value),
+            Self::F64(value) => wasmer::Value::F64(value),
+        }
+    }
+
+    /// Reads an argument as a command line gives it: a number, which may have the
+    /// suffix of its Rust type (`20`, `1000u32`, `-5i16`, `0xff`, `2.5`).
+    ///
+    /// A module does not say whether an `i32` parameter is a `u8`, a `u16` or an
+    /// `i32` in Rust, and a guest may compute anything from a value that its type
+    /// does not have. So a number without a suffix must fit them all, as far as
+    /// that goes: it is taken for a `u8`. With a suffix, the caller knows.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(text: &str, ty: Type) -> Result<Self, String> {
+        let suffixes: &[&str] = match ty {
+            Type::I32 => &["u8", "i8", "u16", "i16", "u32", "i32", "bool"],
+            Type::I64 => &["u64", "i64"],
+            Type::F32 => &["f32"],
+            Type::F64 => &["f64"],
+            other => return Err(format!("an argument of type {other} cannot be given here")),
+        };
+        let suffix = suffixes.iter().find(|s| text.ends_with(*s));
+        let digits = suffix.map_or(text, |s| text[..text.len() - s.len()].trim_end_matches('_'));
+        let plain = || format!("{text:?} is not a number of type {ty}");
+        match ty {
+            Type::I32 => match suffix.copied() {
+                Some("u8") => integer(digits, u8::MIN, u8::MAX).map(Self::from),
+                Some("i8") => integer(digits, i8::MIN, i8::MAX).map(Self::from),
+                Some("u16") => integer(digits, u16::MIN, u16::MAX).map(Self::from),
+                Some("i16") => integer(digits, i16::MIN, i16::MAX).map(Self::from),
+                Some("u32") => integer(digits, u32::MIN, u32::MAX).map(Self::from),
+                Some("i32") => integer(digits, i32::MIN, i32::MAX).map(Self::from),
+                _ => {
+                    let wide = parse_integer(digits).ok_or_else(plain)?;
+                    match u8::try_from(wide) {
+                        Ok(value) => Ok(value.into()),
+                        Err(_) => Err(out_of_u8(wide)),
+                    }
+                }
+            },
+            Type::I64 => match suffix.copied() {
+                Some("u64") => integer(digits, u64::MIN, u64::MAX).map(Self::from),
+                Some("i64") => integer(digits, i64::MIN, i64::MAX).map(Self::from),
+                _ => match parse_integer(digits).ok_or_else(plain)? {
+                    wide if wide < 0 => integer(digits, i64::MIN, i64::MAX).map(Self::from),
+                    _ => integer(digits, u64::MIN, u64::MAX).map(Self::from),
+                },
+            },
+            Type::F32 => f32::from_str(digits).map(Self::from).map_err(|_| plain()),
+            _ => f64::from_str(digits).map(Self::from).map_err(|_| plain()),
+        }
+    }
+}
+
+fn out_of_u8(value: i128) -> String {
+    let mut types = Vec::new();
+    if i16::try_from(value).is_ok() {
+        types.push("i16");
+    } else if u16::try_from(value).is_ok() {
+        types.push("u16");
+    }
+    if i32::try_from(value).is_ok() {
+        types.push("i32");
+    } else if u32::try_from(value).is_ok() {
+        types.push("u32");
+    }
+    let range = format!("{value} is not in 0..=255, the range of a u8");
+    if types.is_empty() {
+        return format!("{range}, nor in that of any type of 32 bits");
+    }
+    let with_suffix: Vec<_> = types.iter().map(|ty| format!("{value}{ty}")).collect();
+    format!(
+        "{range}, and the module does not say that the parameter is wider; if it is, \
+         give its Rust type: {}",
+        with_suffix.join(" or ")
+    )
+}
+
+fn integer<T>(digits: &str, min: T, max: T) -> Result<T, String>
+where
+    T: TryFrom<i128> + fmt::Display,
+{
+    let value = parse_integer(digits).ok_or_else(|| format!("{digits:?} is not a whole number"))?;
+    T::try_from(value).map_err(|_| format!("{value} is not in {min}..={max}"))
+}
+
+fn parse_integer(digits: &str) -> Option<i128> {
+    let (negative, digits) = match digits.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, digits),
+    };
+    let (radix, digits) = match digits.strip_prefix("0x") {
+        Some(rest) => (16, rest),
+        None => (10, digits),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let value = i128::from_str_radix(&digits.replace('_', ""), radix).ok()?;
+    Some(if negative { -value } else { value })
+}
+
+/// What a call gives back.
+pub trait Results: Sized {
+    /// What it is called in messages.
+    const NAME: &'static str;
+    /// From the values that the function returned, if they are of this type.
+    fn from_values(values: &[Value]) -> Option<Self>;
+}
+
+impl Results for () {
+    const NAME: &'static str = "nothing";
+    fn from_values(values: &[Value]) -> Option<Self> {
+        values.is_empty().then_some(())
+    }
+}
+
+impl Results for Vec<Value> {
+    const NAME: &'static str = "numbers";
+    fn from_values(values: &[Value]) -> Option<Self> {
+        Some(values.to_vec())
+    }
+}
+
+macro_rules! results {
+    ($($type:ident: $variant:ident),* $(,)?) => {
+        $(impl Results for $type {
+            const NAME: &'static str = stringify!($type);
+            fn from_values(values: &[Value]) -> Option<Self> {
+                match values {
+                    [Value::$variant(value)] => Some(*value as $type),
+                    _ => None,
+                }
+            }
+        })*
+    };
+}
+
+results! { i32: I32, u32: I32, i64: I64, u64: I64, f32: F32, f64: F64 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_number_for_an_i32_is_a_u8() {
+        let parse = |text| Value::parse(text, Type::I32);
+        assert_eq!(parse("20"), Ok(Value::I32(20)));
+        assert_eq!(parse("0xff"), Ok(Value::I32(255)));
+        assert!(parse("276").unwrap_err().contains("276i16 or 276i32"));
+        assert!(parse("40000").unwrap_err().contains("40000u16 or 40000i32"));
+        assert!(parse("4294967295").unwrap_err().ends_with("4294967295u32"));
+        assert!(parse("4294967296").unwrap_err().contains("32 bits"));
+        assert!(parse("-1").unwrap_err().contains("-1i16 or -1i32"));
+        assert!(parse("two").is_err());
+        assert!(parse("--2").is_err());
+        assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn a_suffix_gives_the_type() {
+        let parse = |text| Value::parse(text, Type::I32);
+        assert_eq!(parse("276u32"), Ok(Value::I32(276)));
+        assert_eq!(parse("-1i8"), Ok(Value::I32(-1)));
+        assert_eq!(parse("4294967295u32"), Ok(Value::I32(-1)));
+        assert_eq!(parse("1_000i32"), Ok(Value::I32(1000)));
+        assert_eq!(parse("276u8"), Err("276 is not in 0..=255".into()));
+        assert_eq!(parse("-129i8"), Err("-129 is not in -128..=127".into()));
+    }
+
+    #[test]
+    fn wider_types_need_no_suffix() {
+        assert_eq!(Value::parse("-1", Type::I64), Ok(Value::I64(-1)));
+        let max = u64::MAX.to_string();
+        assert_eq!(Value::parse(&max, Type::I64), Ok(Value::I64(-1)));
+        assert!(Value::parse("18446744073709551616", Type::I64).is_err());
+        assert_eq!(Value::parse("2.5", Type::F64), Ok(Value::F64(2.5)));
+        assert_eq!(Value::parse("1e3f32", Type::F32), Ok(Value::F32(1000.0)));
+        assert!(Value::parse("1", Type::FuncRef).is_err());
+    }
+
+    #[test]
+    fn narrow_rust_types_are_extended_as_rust_does() {
+        assert_eq!(Value::from(255u8), Value::I32(255));
+        assert_eq!(Value::from(-1i8), Value::I32(-1));
+        assert_eq!(Value::from(u32::MAX), Value::I32(-1));
+    }
+}
