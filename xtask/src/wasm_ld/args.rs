@@ -52,6 +52,7 @@ pub enum Opt {
     MaxMemory,
     MergeDataSegments,
     NoAllowMultipleDefinition,
+    NoAllowUndefined,
     NoCheckFeatures,
     NoColorDiagnostics,
     NoEntry,
@@ -275,6 +276,7 @@ const OPTIONS: &[(Dashes, &str, Value, Opt)] = &[
     (Two, "thinlto-index-only", None, Opt::Refused("indexing of bitcode")),
     (Two, "thinlto-index-only=", Joined, Opt::Refused("indexing of bitcode")),
     // genkan's own.
+    (Two, "no-allow-undefined", None, Opt::NoAllowUndefined),
     (Any, "defsym", Separate, Opt::Defsym),
     (Any, "defsym=", Joined, Opt::Defsym),
     (Two, "import", Separate, Opt::Import),
@@ -333,17 +335,16 @@ impl Args {
 /// Splits a command line (without the program's name) into options. `@FILE`
 /// stands for the arguments in that file.
 pub fn parse(arguments: Vec<String>) -> Args {
+    let mut expansion = Expansion::default();
     let windows = match split(&arguments).value(Opt::RspQuoting) {
         Some("windows") => true,
         Some("posix") => false,
-        Some(other) => {
-            let mut args = split(&arguments);
-            args.errors = vec![format!("invalid response file quoting: {other}")];
-            return args;
+        other => {
+            let errors = other.map(|other| format!("invalid response file quoting: {other}"));
+            expansion.errors.extend(errors);
+            cfg!(windows)
         }
-        Option::None => cfg!(windows),
     };
-    let mut expansion = Expansion::default();
     expansion.expand(arguments, windows, &mut Vec::new());
     let mut args = split(&expansion.arguments);
     args.errors.splice(0..0, expansion.errors);

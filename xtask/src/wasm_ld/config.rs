@@ -252,7 +252,7 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
 }
 
 fn unresolved(args: &Args, errors: &mut Vec<String>) -> Unresolved {
-    if args.has(Opt::AllowUndefined) {
+    if args.flag(Opt::AllowUndefined, Opt::NoAllowUndefined, false) {
         return Unresolved::Allow;
     }
     let strict = args.flag(
@@ -372,6 +372,11 @@ mod tests {
         let unresolved = |line| options(line).unresolved;
         assert_eq!(unresolved("--allow-undefined"), Unresolved::Allow);
         assert_eq!(unresolved("--import-undefined"), Unresolved::Import);
+        // rustc's own `--allow-undefined`, taken back.
+        assert_eq!(
+            unresolved("--allow-undefined --no-allow-undefined"),
+            Unresolved::Error
+        );
         assert_eq!(unresolved("--warn-unresolved-symbols"), Unresolved::Warn);
         assert_eq!(unresolved("--noinhibit-exec"), Unresolved::Warn);
         assert_eq!(

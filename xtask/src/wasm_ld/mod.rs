@@ -58,7 +58,7 @@ Symbols:
   --wrap=NAME               Lead calls of NAME to __wrap_NAME
   --defsym=NAME=SYMBOL      Let NAME be another name of SYMBOL
   --import=NAME             NAME is the host's: an import if nothing defines it
-  --allow-undefined         Whatever is undefined is the host's
+  --allow-undefined         Whatever is undefined is the host's; --no-allow-undefined: not
   --allow-undefined-file=F  The names in F, one a line, are
   --import-undefined        Undefined functions are; undefined data is an error
   --unresolved-symbols=P    report-all or ignore-all (calls trap)

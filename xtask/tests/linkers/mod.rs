@@ -4,6 +4,7 @@
 // Each test crate uses its part.
 #![allow(dead_code)]
 
+pub mod archive;
 pub mod engine;
 
 use std::collections::BTreeSet;
@@ -246,12 +247,22 @@ pub fn interface(module: &[u8]) -> BTreeSet<String> {
 
 fn entity(types: wasmparser::types::TypesRef<'_>, of: wasmparser::types::EntityType) -> String {
     match of {
-        wasmparser::types::EntityType::Func(id) => {
+        wasmparser::types::EntityType::Func(id) | wasmparser::types::EntityType::FuncExact(id) => {
             let of = types[id].unwrap_func();
             format!("func {:?} -> {:?}", of.params(), of.results())
         }
         other => format!("{other:?}"),
     }
+}
+
+/// The limits of memories and tables, whether imported or not.
+pub fn limits(module: &[u8]) -> Vec<String> {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let types = validator.validate_all(module).unwrap();
+    let types = types.as_ref();
+    let memories = (0..types.memory_count()).map(|index| format!("{:?}", types.memory_at(index)));
+    let tables = (0..types.table_count()).map(|index| format!("{:?}", types.table_at(index)));
+    memories.chain(tables).collect()
 }
 
 /// The sections of `module`: name (custom ones) or number, and size.

@@ -1,0 +1,301 @@
+//! C, C++ and assembly objects linked by genkan and by rust-lld: the modules
+//! must do the same, and what the case says. Skipped without clang.
+//!
+//! A case in `diff_c/` begins with what it shows, then says `link:` (arguments),
+//! `archive NAME: MEMBERS`, `result: EXPORT: VALUES` (`any` for what is up to the
+//! linker), `output: LINE`, `warning:` or `error: TEXT` that must be said, `exact`
+//! where the sizes of memory and table are compared too, `libc` for a program
+//! over wasi-libc. Its files follow, each after `--- NAME FLAGS`.
+
+mod linkers;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use linkers::{Size, archive, engine};
+use xtask::toolchain;
+
+/// Options under which every case must do what it says; with sizes compared.
+const VARIANTS: [(&[&str], Size); 6] = [
+    (&[], Size::Free),
+    (&["--strip-all"], Size::Compared),
+    (&["--strip-all", "-O2"], Size::Compared),
+    (&["--strip-debug", "--compress-relocations"], Size::Free),
+    (&["--strip-all", "--no-gc-sections"], Size::Compared),
+    (
+        &["--strip-all", "--no-merge-data-segments", "-O0"],
+        Size::Compared,
+    ),
+];
+
+/// A clang that knows WebAssembly.
+static CLANG: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    let versions = (14..40).rev().map(|version| format!("clang-{version}"));
+    let mut names = ["clang".to_owned()].into_iter().chain(versions);
+    let found = names.find(|name| {
+        let check = Command::new(name)
+            .args(["--target=wasm32", "-fsyntax-only", "-x", "c", "/dev/null"])
+            .output();
+        check.is_ok_and(|output| output.status.success())
+    });
+    if found.is_none() {
+        println!("skipped: clang is not installed");
+    }
+    found.map(PathBuf::from)
+});
+
+/// Debian's wasi-libc and clang's own library: where they are, if they are.
+fn libc() -> Option<Vec<String>> {
+    let builtins = Command::new(CLANG.as_ref()?)
+        .args(["--target=wasm32-wasip1", "-print-libgcc-file-name"])
+        .output()
+        .ok()?;
+    let builtins = String::from_utf8(builtins.stdout).ok()?;
+    // Where it looks for it is not where every distribution puts it.
+    let folder = Path::new(builtins.trim()).parent()?.parent()?;
+    let builtins = [
+        builtins.trim().into(),
+        folder.join("wasi/libclang_rt.builtins-wasm32.a"),
+    ]
+    .into_iter()
+    .find(|path: &PathBuf| path.is_file());
+    let start = Path::new("/usr/lib/wasm32-wasi/crt1-command.o");
+    match builtins.filter(|_| start.is_file()) {
+        Some(builtins) => Some(vec![
+            "-L/usr/lib/wasm32-wasi".into(),
+            start.display().to_string(),
+            "a.o".into(),
+            "-lc".into(),
+            builtins.display().to_string(),
+        ]),
+        None => {
+            println!("skipped: wasi-libc or clang's builtins for wasm32 are not installed");
+            None
+        }
+    }
+}
+
+#[derive(Default)]
+struct Case {
+    link: Vec<String>,
+    archives: Vec<(String, Vec<String>)>,
+    results: Vec<String>,
+    output: Vec<String>,
+    warnings: Vec<String>,
+    errors: Vec<String>,
+    exact: bool,
+    libc: bool,
+    /// Name, flags, contents.
+    files: Vec<(String, Vec<String>, String)>,
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn read(path: &Path) -> Case {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut case = Case::default();
+    let mut parts = text.split("--- ");
+    for line in parts.next().unwrap().lines() {
+        let (key, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.trim();
+        match key {
+            "link" => case.link = words(value),
+            "result" => case.results.push(value.to_owned()),
+            "output" => case.output.push(value.to_owned()),
+            "warning" => case.warnings.push(value.to_owned()),
+            "error" => case.errors.push(value.to_owned()),
+            "exact" => case.exact = true,
+            "libc" => case.libc = true,
+            _ => {
+                if let Some(name) = key.strip_prefix("archive ") {
+                    case.archives.push((name.to_owned(), words(value)));
+                }
+            }
+        }
+    }
+    for part in parts {
+        let (head, contents) = part.split_once('\n').unwrap();
+        let mut head = words(head);
+        let name = head.remove(0);
+        case.files.push((name, head, contents.to_owned()));
+    }
+    case
+}
+
+/// Compiles the case's files into `folder`, and packs its archives.
+fn build(case: &Case, clang: &Path, folder: &Path) {
+    for (name, flags, contents) in &case.files {
+        let path = folder.join(name);
+        std::fs::write(&path, contents).unwrap();
+        if !["c", "cpp", "s"].contains(&path.extension().unwrap().to_str().unwrap()) {
+            continue;
+        }
+        let mut command = Command::new(clang);
+        if case.libc {
+            command.args([
+                "--target=wasm32-wasip1",
+                "-isystem",
+                "/usr/include/wasm32-wasi",
+            ]);
+        } else {
+            command.args(["--target=wasm32-unknown-unknown", "-ffreestanding"]);
+        }
+        command
+            .args([
+                "-O1",
+                "-fno-builtin",
+                "-ffunction-sections",
+                "-fdata-sections",
+                "-w",
+                "-c",
+            ])
+            .args(flags)
+            .arg(name)
+            .current_dir(folder);
+        toolchain::output(&mut command).unwrap();
+    }
+    for (name, members) in &case.archives {
+        let members: Vec<_> = members
+            .iter()
+            .map(|member| (member.clone(), std::fs::read(folder.join(member)).unwrap()))
+            .collect();
+        std::fs::write(folder.join(name), archive::write(&members)).unwrap();
+    }
+}
+
+fn differ(name: &str) {
+    let Some(clang) = CLANG.as_deref() else {
+        return;
+    };
+    let mut case =
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/diff_c/{name}.txt")));
+    if case.libc {
+        let Some(link) = libc() else { return };
+        case.link = link;
+    }
+    let (toolchain, _) = linkers::toolchains().swap_remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    build(&case, clang, folder.path());
+    for (options, size) in VARIANTS {
+        let what = format!("{name} {options:?}");
+        let mut arguments = case.link.clone();
+        arguments.extend(options.iter().map(|&option| option.to_owned()));
+        let theirs = linkers::theirs(&toolchain, folder.path(), &arguments);
+        let ours = linkers::ours(folder.path(), &arguments);
+        for text in case.errors.iter().chain(&case.warnings) {
+            assert!(
+                ours.stderr.contains(text.as_str()),
+                "{what}: {text} is not in:\n{}",
+                ours.stderr
+            );
+        }
+        if !case.errors.is_empty() {
+            assert!(theirs.module.is_none(), "{what}: wasm-ld links it");
+            assert!(ours.module.is_none(), "{what}: no error");
+            continue;
+        }
+        if case.warnings.is_empty() {
+            assert_eq!(ours.stderr, "", "{what}");
+        }
+        let (ours, theirs) = (ours.module(&what), theirs.module(&what));
+        if case.exact {
+            assert_eq!(linkers::limits(&ours), linkers::limits(&theirs), "{what}");
+        }
+        check(&what, &case, &ours);
+        // What is up to the linker may differ.
+        if !case.results.iter().any(|result| result.ends_with(": any")) {
+            linkers::assert_alike(&what, &ours, &theirs, size);
+        }
+    }
+}
+
+/// Asserts that `module` does what the case says.
+fn check(what: &str, case: &Case, module: &[u8]) {
+    linkers::validate(what, module);
+    let outcome = engine::run(module);
+    for result in &case.results {
+        let (export, value) = result.split_once(':').unwrap();
+        let value = value.trim();
+        let end = outcome
+            .end
+            .iter()
+            .find_map(|end| end.strip_prefix(export)?.strip_prefix(": "));
+        let end = end.unwrap_or_else(|| panic!("{what}: no export {export}: {:?}", outcome.end));
+        match value {
+            "any" => {}
+            "trap" => assert!(end.starts_with("trap"), "{what}: {export}: {end}"),
+            value => assert_eq!(end, value, "{what}: {export}"),
+        }
+    }
+    for line in &case.output {
+        assert!(
+            outcome.output.lines().any(|it| it == line),
+            "{what}: {}",
+            outcome.output
+        );
+    }
+}
+
+/// A test for each case, so that they run side by side.
+macro_rules! cases {
+    ($($case:ident)*) => {
+        $(#[test]
+        fn $case() {
+            differ(stringify!($case));
+        })*
+
+        #[test]
+        fn every_case_has_its_test() {
+            let tested = [$(stringify!($case)),*];
+            for path in linkers::cases("diff_c", "txt") {
+                let name = path.file_stem().unwrap().to_str().unwrap();
+                assert!(tested.contains(&name), "{name}");
+            }
+        }
+    };
+}
+
+cases! {
+    aliases
+    allowed_duplicate
+    allowed_undefined
+    archives
+    assembly
+    called_constructors
+    comdat
+    constructors
+    debug
+    disallowed_feature
+    duplicate
+    entry
+    export_all
+    exports
+    hidden
+    ignored_undefined
+    imported_table
+    imports
+    layout
+    mismatch
+    missing_export
+    no_entry_symbol
+    pointers
+    program
+    retain
+    returning_program
+    section_symbols
+    stack_last
+    start_lib
+    strings
+    table
+    thread_local
+    undefined
+    undefined_weak
+    variables
+    warned_undefined
+    weak
+    whole_archive
+    wrap
+}
