@@ -369,9 +369,7 @@ impl<'p, 'a> Marker<'p, 'a> {
                     return;
                 }
             }
-            GlobalIndexLeb | GlobalIndexI32
-                if object.symbols[relocation.index as usize].kind != Kind::Global =>
-            {
+            GlobalIndexLeb | GlobalIndexI32 if program.is_slot(number, relocation.index) => {
                 self.live.slots.insert(match target {
                     Target::Shared(id, _) => Slot::Shared(id),
                     Target::Object { object, symbol } => Slot::Local(object, symbol),

@@ -161,7 +161,6 @@ impl<'p, 'a> Relocator<'p, 'a> {
         {
             return tombstone;
         }
-        let object = &self.program.objects[number as usize];
         match relocation.ty {
             FunctionIndexLeb | FunctionIndexI32 | EventIndexLeb | TableNumberLeb => value.index,
             TableIndexSleb | TableIndexI32 => value.address,
@@ -180,15 +179,14 @@ impl<'p, 'a> Relocator<'p, 'a> {
                 .wrapping_add(addend)
                 .wrapping_sub(site.address.wrapping_add(relocation.offset - site.start)),
             GlobalIndexLeb | GlobalIndexI32 => {
-                match object.symbols[relocation.index as usize].kind {
-                    Kind::Global => value.index,
-                    _ => self
-                        .layout
-                        .slot(match self.program.target(number, relocation.index) {
-                            Target::Shared(id, _) => Slot::Shared(id),
-                            Target::Object { object, symbol } => Slot::Local(object, symbol),
-                        }),
+                if !self.program.is_slot(number, relocation.index) {
+                    return value.index;
                 }
+                self.layout
+                    .slot(match self.program.target(number, relocation.index) {
+                        Target::Shared(id, _) => Slot::Shared(id),
+                        Target::Object { object, symbol } => Slot::Local(object, symbol),
+                    })
             }
             FunctionOffsetI32 => self.function_offset(number, relocation).unwrap_or(addend),
             SectionOffsetI32 => self.section_offset(number, relocation),

@@ -562,8 +562,12 @@ impl<'a> Resolver<'a> {
         if symbol.is_defined() {
             return;
         }
-        if symbol.kind != kind && symbol.wanted_by.is_some() {
-            // Position-independent code asks for a global with the address.
+        // Position-independent code asks for a global with the address, and
+        // gets one.
+        let fits = symbol.kind == kind
+            || symbol.wanted_by.is_none()
+            || (symbol.kind == Kind::Global && kind == Kind::Data);
+        if !fits {
             return;
         }
         symbol.kind = kind;

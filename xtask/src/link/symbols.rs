@@ -163,13 +163,6 @@ impl<'a> Symbols<'a> {
         (self.all.len() - 1) as SymbolId
     }
 
-    /// Makes room for `additional` names.
-    pub fn reserve(&mut self, additional: usize) {
-        let (all, hasher) = (&self.all, &self.hasher);
-        self.by_name
-            .reserve(additional, |&id| hasher.hash_one(&*all[id as usize].name));
-    }
-
     /// All ids, in the order in which the symbols came up.
     pub fn ids(&self) -> std::ops::Range<SymbolId> {
         0..self.all.len() as SymbolId
@@ -280,6 +273,17 @@ impl<'a> Program<'a> {
         match self.bindings[object as usize][symbol as usize] {
             LOCAL => Target::Object { object, symbol },
             id => self.shared_target(id),
+        }
+    }
+
+    /// Whether a global that code reads is one of the linker's, which holds
+    /// the address of data or the table index of a function.
+    pub fn is_slot(&self, object: u32, symbol: u32) -> bool {
+        match self.target(object, symbol) {
+            Target::Object { object, symbol } => {
+                self.objects[object as usize].symbols[symbol as usize].kind != Kind::Global
+            }
+            Target::Shared(id, _) => self.symbols[id].kind != Kind::Global,
         }
     }
 
