@@ -1,0 +1,297 @@
+//! Measures the host, and what it could have been, in one run, and prints the
+//! ratios: `cargo xtask bench host [--json]`.
+//!
+//! Each figure is the median of several rounds, in which ours and theirs take
+//! turns, as the machine may be shared.
+
+mod guests;
+mod measure;
+
+use anyhow::{Result, ensure};
+use host::{Access, Config, Engine, Guest, Region, Setup};
+use measure::{Comparison, Floor, compare, faults};
+use std::hint::black_box;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const MIB: usize = 1 << 20;
+const BIG: usize = 256 * MIB;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        [] => report(false),
+        ["--json"] => report(true),
+        // What the cold start's subprocesses do.
+        ["cold-ours", cache, module] => guests::cold_ours(Path::new(cache), Path::new(module)),
+        ["cold-wasmer", artifact] => guests::cold_wasmer(Path::new(artifact)),
+        _ => anyhow::bail!("usage: host-bench [--json]"),
+    }
+}
+
+fn report(json: bool) -> Result<()> {
+    let mut rows = Vec::new();
+    rows.extend(reads()?);
+    rows.extend(window()?);
+    rows.push(read_into()?);
+    rows.push(instantiate()?);
+    rows.push(cold_start()?);
+    rows.push(fuel()?);
+    if json {
+        let rows: Vec<_> = rows.iter().map(Comparison::json).collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print!("{}", measure::table(&rows));
+    }
+    let missed = rows.iter().filter(|row| !row.passes()).count();
+    ensure!(missed == 0, "{missed} of the floors not reached");
+    Ok(())
+}
+
+/// One-byte reads, from a loop in the guest.
+fn reads() -> Result<Vec<Comparison>> {
+    const CALLS: i32 = 5_000_000;
+    let region = Region::copy_of(&[1, 2, 3, 4])?;
+    let module = Engine::default().compile(guests::READ_LOOP.as_bytes())?;
+    let mut guest = Guest::new(&module)?;
+    guest.grant(&region, Access::Read)?;
+    let mut ours = || -> Result<f64> {
+        let args = [region.pointer().into(), CALLS.into()];
+        let start = Instant::now();
+        let sum: i32 = guest.call("run", &args)?;
+        let time = start.elapsed();
+        ensure!(sum == 3 * CALLS, "a wrong sum: {sum}");
+        Ok(nanoseconds(time, CALLS as usize))
+    };
+    let bytes = [1u8, 2, 3, 4];
+    let mut memo = guests::MemoRead::new()?;
+    let mut memo = || -> Result<f64> {
+        let start = Instant::now();
+        let sum = memo.run(&bytes, CALLS / 10)?;
+        let time = start.elapsed();
+        ensure!(sum == 3 * (CALLS / 10), "a wrong sum: {sum}");
+        Ok(nanoseconds(time, CALLS as usize / 10))
+    };
+    let mut wasmtime = guests::WasmtimeRead::new()?;
+    let mut wasmtime = || -> Result<f64> {
+        let start = Instant::now();
+        let sum = wasmtime.run(&bytes, CALLS)?;
+        let time = start.elapsed();
+        ensure!(sum == 3 * CALLS, "a wrong sum: {sum}");
+        Ok(nanoseconds(time, CALLS as usize))
+    };
+    Ok(vec![
+        compare(
+            "checked read, per call; the memo's raw one in wasmer",
+            "ns",
+            Floor::AtMost(0.2),
+            9,
+            &mut ours,
+            &mut memo,
+        )?,
+        compare(
+            "checked read, per call; a raw one in wasmtime 47",
+            "ns",
+            Floor::AtMost(1.0),
+            9,
+            &mut ours,
+            &mut wasmtime,
+        )?,
+    ])
+}
+
+/// A window of 256 MiB: how long it takes to have, and how fast it is.
+fn window() -> Result<Vec<Comparison>> {
+    let region = filled(BIG)?;
+    let module = Engine::default().compile(guests::WINDOW.as_bytes())?;
+    let mut guest = Guest::new(&module)?;
+    guest.grant(&region, Access::Read)?;
+    let pointer = region.pointer().into();
+    let len = BIG as i32;
+
+    let before = faults();
+    let start = Instant::now();
+    const ATTACHED: usize = 100;
+    for _ in 0..ATTACHED {
+        guest.call::<()>("attach", &[pointer, len.into()])?;
+    }
+    let attached = start.elapsed();
+    let touched = faults() - before;
+    ensure!(touched < BIG / 4096, "attaching a window touches its pages: {touched} faults");
+
+    let address: i32 = guest.call("map_window", &[pointer, len.into()])?;
+    let expected = native_sum(&region.as_slice()?);
+    let mut ours = || -> Result<f64> {
+        let start = Instant::now();
+        let sum: u64 = guest.call("sum", &[address.into(), len.into()])?;
+        let time = start.elapsed();
+        ensure!(sum == expected, "a wrong sum: {sum}");
+        Ok(gigabytes(BIG, time))
+    };
+    let mut native = || -> Result<f64> {
+        let bytes = region.as_slice()?;
+        let start = Instant::now();
+        let sum = native_sum(black_box(&bytes));
+        let time = start.elapsed();
+        ensure!(sum == expected, "a wrong sum: {sum}");
+        Ok(gigabytes(BIG, time))
+    };
+    Ok(vec![
+        Comparison::fixed(
+            "attaching and detaching a window of 256 MiB",
+            "µs",
+            nanoseconds(attached, ATTACHED) / 1000.0,
+            100.0,
+        ),
+        compare(
+            "sum of u64 in a window of 256 MiB; native on the same bytes",
+            "GB/s",
+            Floor::AtLeast(0.9),
+            9,
+            &mut ours,
+            &mut native,
+        )?,
+    ])
+}
+
+fn native_sum(bytes: &[u8]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
+}
+
+/// `read_into` a buffer of 64 KiB, over 256 MiB.
+fn read_into() -> Result<Comparison> {
+    const CHUNK: usize = 64 << 10;
+    let region = filled(BIG)?;
+    let module = Engine::default().compile(guests::READ_INTO.as_bytes())?;
+    let mut guest = Guest::new(&module)?;
+    guest.grant(&region, Access::Read)?;
+    let mut buffer = vec![0u8; CHUNK];
+    let mut ours = || -> Result<f64> {
+        let args = [region.pointer().into(), (BIG as i32).into(), (CHUNK as i32).into()];
+        let start = Instant::now();
+        guest.call::<()>("run", &args)?;
+        Ok(gigabytes(BIG, start.elapsed()))
+    };
+    let mut native = || -> Result<f64> {
+        let bytes = region.as_slice()?;
+        let start = Instant::now();
+        for chunk in bytes.chunks_exact(CHUNK) {
+            black_box(&mut buffer[..]).copy_from_slice(black_box(chunk));
+        }
+        Ok(gigabytes(BIG, start.elapsed()))
+    };
+    compare(
+        "read_into in chunks of 64 KiB; native memcpy",
+        "GB/s",
+        Floor::AtLeast(0.5),
+        9,
+        &mut ours,
+        &mut native,
+    )
+}
+
+/// A thousand instances, each with a region; and a thousand bare ones.
+fn instantiate() -> Result<Comparison> {
+    const COUNT: usize = 1000;
+    let region = Region::copy_of(&[0, 1, 2, 3])?;
+    let module = Engine::default().compile(guests::CALC.as_bytes())?;
+    let mut ours = || -> Result<f64> {
+        let start = Instant::now();
+        for _ in 0..COUNT {
+            let mut guest = Guest::with(&module, Setup::default())?;
+            guest.grant(&region, Access::Read)?;
+            black_box(&guest);
+        }
+        Ok(nanoseconds(start.elapsed(), COUNT) / 1000.0)
+    };
+    let bare = guests::BareWasmer::new()?;
+    let mut bare = || -> Result<f64> {
+        let start = Instant::now();
+        for _ in 0..COUNT {
+            black_box(bare.instantiate()?);
+        }
+        Ok(nanoseconds(start.elapsed(), COUNT) / 1000.0)
+    };
+    compare(
+        "instantiating with a region; bare wasmer with an imported memory",
+        "µs",
+        Floor::AtMost(2.0),
+        9,
+        &mut ours,
+        &mut bare,
+    )
+}
+
+/// A process that loads the tiny guest from the cache and calls it; and one that
+/// does the same with nothing but the engine.
+fn cold_start() -> Result<Comparison> {
+    let directory = tempfile::tempdir()?;
+    let cache = directory.path().join("cache");
+    let module = directory.path().join("calc.wat");
+    let artifact = directory.path().join("artifact");
+    std::fs::write(&module, guests::CALC)?;
+    std::fs::write(&artifact, guests::artifact()?)?;
+    let me = std::env::current_exe()?;
+    let run = |args: &[&Path], kind: &str| -> Result<f64> {
+        let start = Instant::now();
+        let status = Command::new(&me).arg(kind).args(args).status()?;
+        ensure!(status.success(), "{kind} failed: {status}");
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    };
+    let mut ours = || run(&[&cache, &module], "cold-ours");
+    let mut wasmer = || run(&[&artifact], "cold-wasmer");
+    ours()?;
+    compare(
+        "cold start from the cache; the engine's own, deserialising only",
+        "ms",
+        Floor::AtMost(1.5),
+        31,
+        &mut ours,
+        &mut wasmer,
+    )
+}
+
+/// What metering costs a guest that does nothing but compute.
+fn fuel() -> Result<Comparison> {
+    const STEPS: i32 = 20_000_000;
+    let run = |metered| -> Result<_> {
+        let engine = Engine::new(Config {
+            metered,
+            ..Config::default()
+        })?;
+        let mut guest = Guest::new(&engine.compile(guests::COMPUTE.as_bytes())?)?;
+        Ok(move || -> Result<f64> {
+            guest.set_fuel(u64::MAX >> 1);
+            let start = Instant::now();
+            black_box(guest.call::<i32>("run", &[STEPS.into()])?);
+            Ok(nanoseconds(start.elapsed(), STEPS as usize))
+        })
+    };
+    compare(
+        "a step of a loop with fuel; without",
+        "ns",
+        Floor::None,
+        9,
+        &mut run(true)?,
+        &mut run(false)?,
+    )
+}
+
+fn filled(len: usize) -> Result<Region> {
+    let mut region = Region::zeroed(len)?;
+    for (i, word) in region.as_mut_slice()?.chunks_exact_mut(8).enumerate() {
+        word.copy_from_slice(&(i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+    }
+    Ok(region)
+}
+
+fn nanoseconds(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1e9 / count as f64
+}
+
+fn gigabytes(bytes: usize, time: Duration) -> f64 {
+    bytes as f64 / 1e9 / time.as_secs_f64()
+}
