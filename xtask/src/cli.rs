@@ -148,9 +148,10 @@ line is wrong. Fixtures whose compiler is not here are listed, and are no failur
         toolchain: Vec<String>,
     },
     /// Show which compilers are here and which one would be used
-    #[command(
-        after_help = "Exit codes: 0 a guest can be compiled; 1 it cannot, and what to type is shown."
-    )]
+    #[command(after_help = "\
+Example: cargo xtask toolchain --rustc ~/old/bin/rustc
+
+Exit codes: 0 a guest can be compiled; 1 it cannot, and what to type is shown.")]
     Toolchain {
         #[command(flatten)]
         toolchain: ToolchainArgs,

@@ -378,16 +378,13 @@ pub fn demangle(symbol: &str) -> String {
 /// `<alloc::vec::Vec<u8> as core::fmt::Debug>::fmt` belongs to `alloc`; the
 /// first of `<&T as foo::Bar>::f` is no path, so it counts for `foo`.
 fn crate_of(symbol: &str) -> Option<String> {
-    rustc_demangle::try_demangle(symbol).ok()?;
+    // Linkers may have demangled the names already.
     let name = demangle(symbol);
     name.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
-        .find_map(|word| {
-            let (first, rest) = word.split_once("::")?;
-            (!first.is_empty() && !rest.is_empty()).then(|| first.to_owned())
-        })
-        // `<u32 as …>` and `crate::f` alone on their line.
-        .or_else(|| name.split("::").next().map(str::to_owned))
-        .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .filter_map(|word| word.split_once("::"))
+        .map(|(first, _)| first)
+        .find(|first| !first.is_empty())
+        .map(str::to_owned)
 }
 
 fn function(ty: &FuncType) -> String {

@@ -338,6 +338,7 @@ fn link_arguments(
 ) -> anyhow::Result<Vec<String>> {
     let LinkSettings {
         imports,
+        allow_undefined,
         memory,
         strip,
         debug,
@@ -348,6 +349,10 @@ fn link_arguments(
         Memory::Import => "--import-memory=env,__linear_memory".to_owned(),
         Memory::Export => "--export-memory=memory".to_owned(),
     });
+    // rustc passes --allow-undefined, which would make imports of misspellings.
+    if !allow_undefined {
+        arguments.push("--no-allow-undefined".to_owned());
+    }
     let panic = match panic_mode(&request.link, is_main) {
         PanicMode::Report => "report",
         PanicMode::Trap => "trap",
