@@ -12,6 +12,7 @@ use hashbrown::{HashMap, HashSet};
 use wasmparser::{RelocationType, SymbolFlags};
 
 use super::error::{Error, Result};
+use super::features;
 use super::object::{Kind, NO_COMDAT, Object, Relocation, SEGMENT_RETAIN};
 use super::options::{Exports, Options, Unresolved};
 use super::runtime;
@@ -183,7 +184,8 @@ impl<'p, 'a> Marker<'p, 'a> {
             .entry
             .as_deref()
             .and_then(|e| program.symbols.find(e));
-        for id in self.live.exports.clone().into_iter().chain(entry) {
+        let roots = self.live.exports.clone().into_iter().chain(entry);
+        for id in roots.chain(program.destructors) {
             self.symbol(program.shared_target(id), 0);
         }
         for id in program.symbols.ids() {
@@ -472,6 +474,7 @@ fn exports(program: &mut Program, options: &Options) -> Result<Vec<SymbolId>> {
     for id in guests.into_iter().flatten() {
         program.symbols[id].exported = true;
     }
+    let mutable_globals = features::allowed(program, options).contains("mutable-globals");
     Ok(program
         .symbols
         .ids()
@@ -481,11 +484,13 @@ fn exports(program: &mut Program, options: &Options) -> Result<Vec<SymbolId>> {
                 return false;
             }
             let visible = !symbol.flags.contains(SymbolFlags::VISIBILITY_HIDDEN);
-            let own = matches!(symbol.definition, Definition::Global(_));
-            symbol.exported
-                || symbol.flags.contains(SymbolFlags::EXPORTED)
-                || (options.export_dynamic && visible)
-                || (options.export_all && !own)
+            let by_option = match symbol.definition {
+                // wasm-ld exports its mutable globals where it may.
+                Definition::Global(_) => options.export_all || options.export_dynamic,
+                _ => options.export_all || (options.export_dynamic && visible),
+            };
+            let may = !matches!(symbol.definition, Definition::Global(_)) || mutable_globals;
+            symbol.exported || symbol.flags.contains(SymbolFlags::EXPORTED) || (by_option && may)
         })
         .collect())
 }

@@ -4,7 +4,7 @@ use wasm_encoder::{BlockType, Function, MemArg, MemArgTarget};
 
 use super::layout::Layout;
 use super::live::{FunctionRef, Live};
-use super::symbols::{Body, Made, MadeGlobal, PanicShape, Program, Target};
+use super::symbols::{Body, Constructors, Made, MadeGlobal, PanicShape, Program};
 use super::types;
 
 /// The function's body: locals and instructions, without its size.
@@ -68,17 +68,25 @@ pub fn body(made: &Made, program: &Program, live: &Live, layout: &Layout) -> Vec
             for param in 0..params {
                 code.local_get(param);
             }
-            let function = match program.shared_target(id) {
-                Target::Object { object, symbol } => {
-                    let symbol = &program.objects[object as usize].symbols[symbol as usize];
-                    FunctionRef::Object(object, symbol.index)
+            code.call(layout.function_index(program.function(id)));
+        }
+        Body::Entry(entry) => {
+            match entry.constructors {
+                Some(Constructors::Always) => {
+                    code.call(index_of(Body::CallCtors));
                 }
-                Target::Shared(_, &super::symbols::Definition::Made(made)) => {
-                    FunctionRef::Made(made)
+                Some(Constructors::Once) => {
+                    code.call(index_of(Body::InitOnce));
                 }
-                Target::Shared(id, _) => FunctionRef::Import(id),
-            };
-            code.call(layout.function_index(function));
+                None => {}
+            }
+            for param in 0..params {
+                code.local_get(param);
+            }
+            code.call(layout.function_index(program.function(entry.entry)));
+            if let Some(destructors) = entry.destructors {
+                code.call(layout.function_index(program.function(destructors)));
+            }
         }
         Body::Panic(shape) => {
             if let Some(import) = program.panic_import {

@@ -96,6 +96,7 @@ impl<'a> Resolver<'a> {
                 kept_comdats: Vec::new(),
                 symbols: Symbols::default(),
                 made: Vec::new(),
+                destructors: None,
                 panic_import: None,
                 warnings: Vec::new(),
                 pulled: Vec::new(),
@@ -453,7 +454,24 @@ impl<'a> Resolver<'a> {
             self.program.symbols[id]
                 .flags
                 .remove(SymbolFlags::VISIBILITY_HIDDEN);
+            self.request_destructors()?;
         }
+        Ok(())
+    }
+
+    /// Where crt1 does not run constructors and destructors (before
+    /// wasi-libc of 2023), the linker does, around the entry.
+    fn request_destructors(&mut self) -> Result<()> {
+        let constructors = self.program.symbols.find("__wasm_call_ctors");
+        if constructors.is_some_and(|id| self.program.symbols[id].wanted_by.is_some()) {
+            return Ok(());
+        }
+        let destructors = self.request("__wasm_call_dtors");
+        self.pull_pending()?;
+        self.program.destructors = destructors.filter(|&id| {
+            self.program.symbols[id].is_defined()
+                && self.program.signature(id) == Some(types::NOTHING)
+        });
         Ok(())
     }
 

@@ -12,15 +12,15 @@ use super::layout::Layout;
 use super::live::{Chunk, FunctionRef, Live};
 use super::object::Kind;
 use super::options::Options;
-use super::symbols::{Body, Definition, Made, Program, SymbolId, Target};
+use super::symbols::{Body, Constructors, Definition, Entry, Made, Program, SymbolId, Target};
 use super::types;
 
 /// Makes those functions; gives the one that instantiation runs.
 ///
 /// Constructors run at instantiation if they cannot call the host, which may
 /// not be ready then: WASI wants the instance's memory. Otherwise each exported
-/// function runs them first, the first time. A program's `_start` calls them
-/// itself.
+/// function runs them first, the first time. A program's entry runs them before
+/// and libc's destructors after, unless its crt1 does so itself.
 pub fn make_start_functions<'a>(
     program: &mut Program<'a>,
     live: &mut Live<'a>,
@@ -36,43 +36,64 @@ pub fn make_start_functions<'a>(
             Body::InitMemory,
         )
     });
-    if live.constructors.is_empty() || live.constructors_called {
-        return Ok(fill);
-    }
-    if !reach_import(program, &live.constructors)? {
-        return Ok(Some(match fill {
-            Some(_) => make(
-                program,
-                live,
-                "__wasm_start".into(),
-                types::NOTHING.into(),
-                Body::Start,
-            ),
-            // `__wasm_call_ctors`, the first function that the linker makes.
-            None => 0,
-        }));
-    }
-    layout.runs_once = true;
-    make(
-        program,
-        live,
-        "__wasm_init_once".into(),
-        types::NOTHING.into(),
-        Body::InitOnce,
-    );
+    let pending = !live.constructors.is_empty() && !live.constructors_called;
+    let at_start = pending && !reach_import(program, &live.constructors)?;
+    let start = match (at_start, fill) {
+        (true, Some(_)) => Some(make(
+            program,
+            live,
+            "__wasm_start".into(),
+            types::NOTHING.into(),
+            Body::Start,
+        )),
+        // `__wasm_call_ctors`, the first function that the linker makes.
+        (true, None) => Some(0),
+        (false, fill) => fill,
+    };
+    let pending = pending && !at_start;
     let exported: Vec<SymbolId> = live
         .exports
         .iter()
         .copied()
         .filter(|&id| program.symbols[id].kind == Kind::Function)
         .collect();
+    let entry = options
+        .entry
+        .as_deref()
+        .and_then(|name| program.symbols.find(name));
+    let only_entry = exported.iter().all(|&id| Some(id) == entry);
+    layout.runs_once = pending && !only_entry;
+    if layout.runs_once {
+        make(
+            program,
+            live,
+            "__wasm_init_once".into(),
+            types::NOTHING.into(),
+            Body::InitOnce,
+        );
+    }
     for id in exported {
-        if let Some(signature) = program.signature(id).map(<[u8]>::to_vec) {
+        let body = if Some(id) == entry {
+            let constructors = match (pending, only_entry) {
+                (false, _) => None,
+                (true, true) => Some(Constructors::Always),
+                (true, false) => Some(Constructors::Once),
+            };
+            let destructors = program.destructors;
+            (constructors.is_some() || destructors.is_some()).then_some(Body::Entry(Entry {
+                constructors,
+                entry: id,
+                destructors,
+            }))
+        } else {
+            pending.then_some(Body::Export(id))
+        };
+        if let (Some(body), Some(signature)) = (body, program.signature(id).map(<[u8]>::to_vec)) {
             let name = format!("{}.command_export", program.symbols[id].name);
-            make(program, live, name, signature.into(), Body::Export(id));
+            make(program, live, name, signature.into(), body);
         }
     }
-    Ok(fill)
+    Ok(start)
 }
 
 fn make<'a>(

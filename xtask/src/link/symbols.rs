@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use wasmparser::SymbolFlags;
 
+use super::live::FunctionRef;
 use super::object::{Kind, Object};
 
 /// Index into [`Symbols`].
@@ -211,8 +212,30 @@ pub enum Body {
     InitOnce,
     /// Calls `InitOnce`, then the function of this symbol.
     Export(SymbolId),
+    /// Starts a program: the constructors, the entry, the destructors.
+    Entry(Entry),
     /// Hands a panic's location to the host, then traps.
     Panic(PanicShape),
+}
+
+/// What starting a program takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// What runs the constructors, if there are any to run.
+    pub constructors: Option<Constructors>,
+    /// The program's entry.
+    pub entry: SymbolId,
+    /// libc's `__wasm_call_dtors`, which flushes what is buffered.
+    pub destructors: Option<SymbolId>,
+}
+
+/// How constructors are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constructors {
+    /// By `__wasm_call_ctors`.
+    Always,
+    /// By `InitOnce`, since other exports may have called it.
+    Once,
 }
 
 /// What the parameters of a panic entry point are, besides the location, which
@@ -245,6 +268,8 @@ pub struct Program<'a> {
     pub symbols: Symbols<'a>,
     /// The functions that the linker makes.
     pub made: Vec<Made<'a>>,
+    /// libc's destructors, where the linker must see to them.
+    pub destructors: Option<SymbolId>,
     /// The import that panics are reported to.
     pub panic_import: Option<SymbolId>,
     /// What the user should know.
@@ -298,6 +323,18 @@ impl<'a> Program<'a> {
     /// Whether the object's copy of this comdat group is left out.
     pub fn is_discarded(&self, object: u32, comdat: u32) -> bool {
         comdat != super::object::NO_COMDAT && !self.kept_comdats[object as usize][comdat as usize]
+    }
+
+    /// The function that a shared symbol stands for.
+    pub fn function(&self, id: SymbolId) -> FunctionRef {
+        match self.symbols[id].definition {
+            Definition::Object { object, symbol } => {
+                let symbol = &self.objects[object as usize].symbols[symbol as usize];
+                FunctionRef::Object(object, symbol.index)
+            }
+            Definition::Made(made) => FunctionRef::Made(made),
+            _ => FunctionRef::Import(id),
+        }
     }
 
     /// The type of a function symbol, as encoded.
