@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 
-use crate::shell::Shell;
+use crate::shell::{Color, Shell};
 use crate::source::{self, Shape};
 use crate::toolchain::{self, Choice, Version};
 
@@ -149,8 +149,10 @@ impl Unit<'_> {
                 .arg("--extern")
                 .arg(format!("guest={}", api.display()));
         }
+        if shell.color != Color::Auto {
+            rustc.args(["--color", shell.color.name()]);
+        }
         rustc
-            .args(["--color", shell.color.name()])
             .arg(format!(
                 "--emit={emit}={},dep-info={}",
                 self.output.display(),

@@ -16,7 +16,7 @@ use crate::diff;
 use crate::files;
 use crate::guest::Guest;
 use crate::package;
-use crate::shell::{self, Shell};
+use crate::shell::{self, Color, Shell};
 use crate::toolchain::{self, Choice};
 use crate::wat;
 
@@ -395,6 +395,11 @@ fn make_all(shell: Shell, entries: &[Entry], compilers: &Compilers) -> anyhow::R
 }
 
 fn make(shell: Shell, entry: &Entry, version: &str, choice: &Choice) -> anyhow::Result<Made> {
+    // The command is recorded, so it must not depend on this terminal.
+    let shell = Shell {
+        color: Color::Auto,
+        ..shell
+    };
     let guest = Guest::find(Some(&entry.name))?;
     let out = target_folder()
         .join("fixtures")
