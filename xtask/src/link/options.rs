@@ -183,6 +183,8 @@ pub struct Options {
     pub check_features: bool,
     /// The `build_id` section.
     pub build_id: BuildId,
+    /// The `name` section has functions' names as their authors wrote them.
+    pub demangle: bool,
     /// The module's name in the `name` section.
     pub module_name: Option<String>,
     /// What happens where a guest panics.
@@ -256,6 +258,7 @@ impl Options {
             extra_features: Vec::new(),
             check_features: true,
             build_id: BuildId::None,
+            demangle: true,
             module_name: None,
             panic: Panic::Std,
             report: false,

@@ -1,6 +1,7 @@
 //! Writes the module: takes the program, what is live and the layout, gives
 //! the bytes, section by section.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
@@ -423,11 +424,11 @@ impl Writer<'_, '_> {
                 .map(|(_, name)| *name),
             _ => None,
         };
-        let wrapper = self
-            .program
-            .made
-            .iter()
-            .position(|made| made.body == Body::Export(id));
+        let wrapper = self.program.made.iter().position(|made| match made.body {
+            Body::Export(wrapped) => wrapped == id,
+            Body::Entry(entry) => entry.entry == id,
+            _ => false,
+        });
         let function = wrapper.map_or(function, |made| FunctionRef::Made(made as u32));
         let name = named.unwrap_or(&self.program.symbols[id].name);
         (name, self.layout.function_index(function))
@@ -546,14 +547,17 @@ impl Writer<'_, '_> {
             .map(|&id| &*self.program.symbols[id].name)
             .chain(self.function_names())
             .collect();
-        let text = |name: &&str| types::demangle(name).into_owned();
-        let demangled: Vec<String> = if raw.len() > 512 {
-            raw.par_iter().with_min_len(128).map(text).collect()
-        } else {
-            raw.iter().map(text).collect()
+        let shown: Vec<Cow<'_, str>> = match self.options.demangle {
+            false => raw.iter().map(|&name| Cow::Borrowed(name)).collect(),
+            true if raw.len() <= 512 => raw.iter().map(|&name| types::demangle(name)).collect(),
+            true => raw
+                .par_iter()
+                .with_min_len(128)
+                .map(|&name| types::demangle(name))
+                .collect(),
         };
         let mut functions = NameMap::new();
-        for (index, name) in demangled.iter().enumerate() {
+        for (index, name) in shown.iter().enumerate() {
             functions.append(index as u32, name);
         }
         let mut globals = NameMap::new();

@@ -186,6 +186,7 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
     options.features = list(Opt::Features);
     options.extra_features = list(Opt::ExtraFeatures).unwrap_or_default();
     options.check_features = args.flag(Opt::CheckFeatures, Opt::NoCheckFeatures, true);
+    options.demangle = args.flag(Opt::Demangle, Opt::NoDemangle, true);
     match args.value(Opt::BuildId).map_or(Ok(BuildId::None), build_id) {
         Ok(id) => options.build_id = id,
         Err(error) => errors.push(error),

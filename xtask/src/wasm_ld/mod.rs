@@ -46,6 +46,7 @@ Output:
   -O 0|1|2                  0: strings are not merged; 2: nor stored at others' ends twice
   --no-merge-data-segments  One data segment for each input section
   --build-id[=STYLE]        fast, sha1, uuid, 0xHEX or none
+  --no-demangle             Functions' names as the objects have them
   --soname=NAME             The module's name in its name section
   --features=A,B            Declare these features; --extra-features adds to the objects' own
   --no-check-features       Do not compare the objects' features
