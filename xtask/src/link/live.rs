@@ -16,7 +16,7 @@ use super::features;
 use super::object::{Kind, NO_COMDAT, Object, Relocation, SEGMENT_RETAIN};
 use super::options::{Exports, Options, Unresolved};
 use super::runtime;
-use super::symbols::{Body, Definition, Made, Program, SymbolId, Target};
+use super::symbols::{Body, Definition, Made, MadeGlobal, Program, SymbolId, Target};
 use super::types;
 
 /// A function: an object's, the linker's or an import.
@@ -283,13 +283,13 @@ impl<'p, 'a> Marker<'p, 'a> {
                 }
                 match definition {
                     Definition::Made(made) => self.made(*made),
-                    Definition::Global(super::symbols::MadeGlobal::StackPointer) => {
+                    Definition::Global(MadeGlobal::StackPointer) => {
                         self.live.stack_pointer = true;
                     }
-                    Definition::Global(super::symbols::MadeGlobal::TlsBase) => {
+                    Definition::Global(MadeGlobal::TlsBase) => {
                         self.live.tls_base = true;
                     }
-                    Definition::Global(super::symbols::MadeGlobal::InitDone) => {}
+                    Definition::Global(MadeGlobal::InitDone) => {}
                     Definition::FunctionTable => self.live.function_table = true,
                     Definition::Address(super::symbols::Address::ZeroByte) => {
                         self.live.zero_byte = true;
@@ -486,7 +486,10 @@ fn exports(program: &mut Program, options: &Options) -> Result<Vec<SymbolId>> {
             let visible = !symbol.flags.contains(SymbolFlags::VISIBILITY_HIDDEN);
             let by_option = match symbol.definition {
                 // wasm-ld exports its mutable globals where it may.
-                Definition::Global(_) => options.export_all || options.export_dynamic,
+                Definition::Global(MadeGlobal::StackPointer) => {
+                    options.export_all || options.export_dynamic
+                }
+                Definition::Global(_) => false,
                 _ => options.export_all || (options.export_dynamic && visible),
             };
             let may = !matches!(symbol.definition, Definition::Global(_)) || mutable_globals;
