@@ -281,7 +281,8 @@ fn rustflags(metadata: &Metadata, choice: &Choice) -> anyhow::Result<Vec<String>
     Ok(flags)
 }
 
-fn cargo_home() -> PathBuf {
+/// The folder of cargo's registry.
+pub fn cargo_home() -> PathBuf {
     match std::env::var_os("CARGO_HOME") {
         Some(home) => home.into(),
         None => std::env::home_dir().unwrap_or_default().join(".cargo"),
