@@ -1,0 +1,83 @@
+//! Guests for tests: built by genkan itself, or from text.
+
+#![allow(dead_code, reason = "no test uses all of it")]
+
+use host::{Engine, Guest, Module};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use xtask::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
+use xtask::compile::Settings;
+use xtask::shell::Shell;
+use xtask::toolchain;
+
+/// The module of a guest in `guest/examples`.
+pub fn example(name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../guest/examples/{name}.rs"));
+    build(&source, name, LinkSettings::default())
+}
+
+/// The module of a guest whose source is here.
+pub fn rust(name: &str, source: &str) -> PathBuf {
+    rust_with(name, source, LinkSettings::default())
+}
+
+/// The same, with a memory of its own.
+pub fn rust_with_memory(name: &str, source: &str) -> PathBuf {
+    let settings = LinkSettings {
+        memory: Memory::Export,
+        ..LinkSettings::default()
+    };
+    rust_with(name, source, settings)
+}
+
+/// The same, with a panic mode.
+pub fn rust_with_panic(name: &str, source: &str, panic: PanicMode) -> PathBuf {
+    let settings = LinkSettings {
+        panic: Some(panic),
+        ..LinkSettings::default()
+    };
+    rust_with(name, source, settings)
+}
+
+fn rust_with(name: &str, source: &str, link: LinkSettings) -> PathBuf {
+    let path = folder().join(format!("{name}.rs"));
+    std::fs::write(&path, source).unwrap();
+    build(&path, name, link)
+}
+
+fn build(source: &Path, name: &str, link: LinkSettings) -> PathBuf {
+    // Builds share a folder for what they make on the way.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock();
+    let output = folder().join(format!("{name}.wasm"));
+    let request = Request {
+        guest: xtask::guest::Guest::find(source.to_str()).unwrap(),
+        objects: Vec::new(),
+        toolchain: toolchain::Request::default(),
+        settings: Settings::default(),
+        link,
+        bin: None,
+        output: Some(output.clone()),
+    };
+    let shell = Shell {
+        quiet: true,
+        ..Shell::default()
+    };
+    build_guest::build(shell, &request).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+    output
+}
+
+/// A folder for what tests make.
+pub fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// A compiled module of a file's, with the default engine.
+pub fn load(path: &Path) -> Module {
+    Engine::default().load(path).unwrap()
+}
+
+/// An instance of a module in text form.
+pub fn wat(text: &str) -> Guest {
+    Guest::new(&Engine::default().compile(text.as_bytes()).unwrap()).unwrap()
+}
