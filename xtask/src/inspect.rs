@@ -424,7 +424,8 @@ fn limits(initial: u64, maximum: Option<u64>) -> String {
     }
 }
 
-fn section_name(id: u8) -> &'static str {
+/// A section's name by its id.
+pub fn section_name(id: u8) -> &'static str {
     const NAMES: [&str; 14] = [
         "custom",
         "type",

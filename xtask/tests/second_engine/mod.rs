@@ -21,6 +21,8 @@ pub struct Call {
     /// It traps, and what the host was told before begins with this; "" for
     /// nothing. (What follows the place is up to the compiler's version.)
     pub trap: Option<String>,
+    /// What is in the buffers afterwards.
+    pub after: Option<Vec<Vec<u8>>>,
     /// What it writes to stdout.
     #[serde(default)]
     pub stdout: String,
@@ -110,6 +112,8 @@ impl Guest {
             ),
         }
         assert_eq!(stdout, call.stdout, "{call:?}");
+        let after = call.after.as_ref().unwrap_or(&host.data);
+        assert_eq!(host.data, *after, "{call:?}");
     }
 }
 
@@ -187,6 +191,13 @@ fn host_function(module: &str, name: &str) -> HostFunction {
             caller.data_mut().report = report;
             Ok(())
         }),
+        "genkan" => Box::new(move |caller, args, results| {
+            let result = genkan(&name, caller, args)?;
+            if let (Some(slot), Some(result)) = (results.first_mut(), result) {
+                *slot = result;
+            }
+            Ok(())
+        }),
         "wasi_snapshot_preview1" => Box::new(move |caller, args, results| {
             let errno = wasi(&name, caller, args)?;
             if let Some(result) = results.first_mut() {
@@ -196,6 +207,53 @@ fn host_function(module: &str, name: &str) -> HostFunction {
         }),
         _ => panic!("the host has no {module}.{name}"),
     }
+}
+
+/// As much of genkan's own functions as the guests need. What the host maps,
+/// this one copies: a guest cannot tell.
+fn genkan(name: &str, mut caller: Caller<'_, Host>, args: &[Val]) -> Result<Option<Val>, Error> {
+    let Val::I64(pointer) = args[0] else {
+        return Ok(None); // `unmap`: a copy that nobody looks at any more.
+    };
+    let number = |place: usize| match args[place] {
+        Val::I32(value) => value as u32 as usize,
+        _ => panic!("an i32 is wanted"),
+    };
+    let (region, start) = (
+        (pointer >> 32) as usize - 1,
+        (pointer & 0xffff_ffff) as usize,
+    );
+    let all = caller.data().data[region].len();
+    let memory = memory(&caller);
+    let range = |len: usize| {
+        let inside = start.checked_add(len).is_some_and(|end| end <= all);
+        inside
+            .then_some(start..start + len)
+            .ok_or_else(|| Error::new("outside of the data"))
+    };
+    Ok(match name {
+        "len" => Some(Val::I64((all - start) as i64)),
+        "read_into" => {
+            let bytes = caller.data().data[region][range(number(2))?].to_vec();
+            memory.write(&mut caller, number(1), &bytes).unwrap();
+            None
+        }
+        "write_from" => {
+            let range = range(number(2))?;
+            let from = number(1);
+            let bytes = memory.data(caller.as_context())[from..from + range.len()].to_vec();
+            caller.data_mut().data[region][range].copy_from_slice(&bytes);
+            None
+        }
+        "map" => {
+            let bytes = caller.data().data[region][range(number(1))?].to_vec();
+            let pages = bytes.len().div_ceil(65_536) as u64;
+            let at = memory.grow(&mut caller, pages).unwrap() << 16;
+            memory.write(&mut caller, at as usize, &bytes).unwrap();
+            Some(Val::I32(at as i32))
+        }
+        other => panic!("the host has no genkan.{other}"),
+    })
 }
 
 fn memory(caller: &Caller<'_, Host>) -> Memory {

@@ -31,6 +31,31 @@ function instantiate(module) {
       }
     },
   };
+  // What the host maps, this one copies: a guest cannot tell.
+  const at = (pointer, len) => {
+    const region = host.data[Number(pointer >> 32n) - 1];
+    const start = Number(pointer & 0xffffffffn);
+    if (start + len > region.length) throw new Error("outside of the data");
+    return [region, start];
+  };
+  const genkan = {
+    len: (pointer) => BigInt(at(pointer, 0)[0].length) - (pointer & 0xffffffffn),
+    read_into(pointer, target, len) {
+      const [region, start] = at(pointer, len);
+      bytes(target, len).set(region.slice(start, start + len));
+    },
+    write_from(pointer, source, len) {
+      const [region, start] = at(pointer, len);
+      region.splice(start, len, ...bytes(source, len));
+    },
+    map(pointer, len) {
+      const [region, start] = at(pointer, len);
+      const address = host.memory.grow(Math.ceil(len / 65536)) << 16;
+      bytes(address, len).set(region.slice(start, start + len));
+      return address;
+    },
+    unmap() {},
+  };
   const sizes = (count, size) => {
     view().setUint32(count, 0, true);
     view().setUint32(size, 0, true);
@@ -64,7 +89,7 @@ function instantiate(module) {
     },
     fd_prestat_get: () => 8,
   };
-  const imports = { env, wasi_snapshot_preview1: wasi };
+  const imports = { env, genkan, wasi_snapshot_preview1: wasi };
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     if (kind === "memory") {
       // node does not tell an imported memory's least size; 64 pages are more
@@ -86,7 +111,7 @@ for (const compiler of readdirSync(folder).filter((name) => name.startsWith("rus
     if (!existsSync(path)) continue;
     const { instance, host } = instantiate(new WebAssembly.Module(readFileSync(path)));
     for (const call of guest.calls) {
-      Object.assign(host, { data: call.data ?? [], stdout: "", report: "" });
+      Object.assign(host, { data: structuredClone(call.data ?? []), stdout: "", report: "" });
       const what = `${compiler}/${guest.name} ${JSON.stringify(call)}`;
       const run = instance.exports[call.export];
       // An i64 is a BigInt in JavaScript, and only trying tells which it takes.
@@ -118,6 +143,7 @@ for (const compiler of readdirSync(folder).filter((name) => name.startsWith("rus
         assert(same, `${what} returned ${result}`);
       }
       assert.strictEqual(host.stdout, call.stdout ?? "", what);
+      if (call.after) assert.deepStrictEqual(host.data, call.after, what);
       made += 1;
     }
   }
