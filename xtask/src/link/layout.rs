@@ -206,7 +206,7 @@ pub fn lay_out<'a>(
     layout.memory(program, live, options)?;
     let start = start::make_start_functions(program, live, &mut layout, options)?;
     layout.imports(program, live, options);
-    layout.functions(program, live);
+    layout.functions(program, live, options);
     layout.start = start.map(|made| layout.made_functions[made as usize]);
     layout.tables(program, live, options);
     layout.globals(program, live);
@@ -243,7 +243,15 @@ impl<'a> Layout<'a> {
             }
         }
         let mut offsets: HashMap<(u32, u32), (usize, u32)> = HashMap::new();
-        for (at, inputs) in inputs.iter().enumerate() {
+        for (at, inputs) in inputs.iter_mut().enumerate() {
+            // Less padding between them. Segments that a program walks from
+            // `__start_NAME` on keep their order.
+            if matches!(&*self.segments[at].name, ".rodata" | ".data" | ".bss") {
+                inputs.sort_by_key(|&(object, segment)| {
+                    let segment = &program.objects[object as usize].segments[segment as usize];
+                    std::cmp::Reverse(segment.align)
+                });
+            }
             self.fill_segment(at, inputs, program, options, &mut offsets)?;
         }
         if live.zero_byte {
@@ -477,23 +485,37 @@ impl<'a> Layout<'a> {
         self.imported_tables = tables;
     }
 
-    fn functions(&mut self, program: &Program<'a>, live: &Live<'a>) {
-        let mut index = self.function_imports.len() as u32;
-        self.made_functions = vec![NONE; program.made.len()];
-        for made in 0..program.made.len() {
-            if live.made[made] {
-                self.made_functions[made] = next(&mut index);
-                self.functions.push(FunctionRef::Made(made as u32));
-            }
+    fn functions(&mut self, program: &Program<'a>, live: &Live<'a>, options: &Options) {
+        for made in (0..program.made.len()).filter(|&made| live.made[made]) {
+            self.functions.push(FunctionRef::Made(made as u32));
         }
         for (number, live) in live.functions.iter().enumerate() {
-            let mut indices = vec![NONE; live.len()];
-            for (function, _) in live.iter().enumerate().filter(|(_, live)| **live) {
-                indices[function] = next(&mut index);
-                self.functions
-                    .push(FunctionRef::Object(number as u32, function as u32));
-            }
-            self.object_functions.push(indices);
+            let live = live.iter().enumerate().filter(|(_, live)| **live);
+            self.functions
+                .extend(live.map(|(index, _)| FunctionRef::Object(number as u32, index as u32)));
+        }
+        if options.compress_relocations {
+            // What is called most gets the indices that take one byte.
+            let calls = |function: &FunctionRef| match *function {
+                FunctionRef::Object(object, index) => live.calls[object as usize][index as usize],
+                _ => 0,
+            };
+            self.functions
+                .sort_by_key(|function| std::cmp::Reverse(calls(function)));
+        }
+        self.made_functions = vec![NONE; program.made.len()];
+        let objects = program.objects.iter();
+        self.object_functions = objects.map(|o| vec![NONE; o.functions.len()]).collect();
+        let imported = self.function_imports.len() as u32;
+        for (position, function) in self.functions.iter().enumerate() {
+            let index = match *function {
+                FunctionRef::Made(made) => &mut self.made_functions[made as usize],
+                FunctionRef::Object(object, index) => {
+                    &mut self.object_functions[object as usize][index as usize]
+                }
+                FunctionRef::Import(_) => continue,
+            };
+            *index = imported + position as u32;
         }
     }
 

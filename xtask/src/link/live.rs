@@ -54,6 +54,8 @@ pub enum Chunk {
 pub struct Live<'a> {
     /// Per object, per function it defines.
     pub functions: Vec<Vec<bool>>,
+    /// Per object, per function, how often live code calls it.
+    pub calls: Vec<Vec<u32>>,
     /// Per object, per data segment.
     pub segments: Vec<Vec<bool>>,
     /// Per object, per global it defines.
@@ -160,6 +162,11 @@ impl<'p, 'a> Marker<'p, 'a> {
             options,
             live: Live {
                 functions: dead(|o| o.functions.len()),
+                calls: program
+                    .objects
+                    .iter()
+                    .map(|o| vec![0; o.functions.len()])
+                    .collect(),
                 segments: dead(|o| o.segments.len()),
                 globals: dead(|o| o.globals.len()),
                 tags: dead(|o| o.tags.len()),
@@ -364,6 +371,10 @@ impl<'p, 'a> Marker<'p, 'a> {
                 }
             }
             FunctionIndexLeb => {
+                if let Target::Object { object, symbol } = target {
+                    let index = program.objects[object as usize].symbols[symbol as usize].index;
+                    self.live.calls[object as usize][index as usize] += 1;
+                }
                 if let Target::Shared(id, Definition::Undefined | Definition::Lazy(_)) = target
                     && program.symbols[id].is_weak()
                 {

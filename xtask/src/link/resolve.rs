@@ -8,7 +8,6 @@
 //! declares for the host is never taken from a library.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 use wasmparser::{RelocationType, SymbolFlags};
@@ -76,7 +75,7 @@ struct Resolver<'a> {
     archives: Vec<Archive<'a>>,
     lazies: Vec<Lazy<'a>>,
     /// Members to join: which, for which symbol, wanted by which object.
-    pending: VecDeque<(u32, SymbolId, Option<u32>)>,
+    pending: Vec<(u32, SymbolId, Option<u32>)>,
     comdats: HashMap<&'a str, ()>,
     /// Imports that no definition of the same name replaces: module, name and
     /// type to symbol.
@@ -103,7 +102,7 @@ impl<'a> Resolver<'a> {
             },
             archives: Vec::new(),
             lazies: Vec::new(),
-            pending: VecDeque::new(),
+            pending: Vec::new(),
             comdats: HashMap::new(),
             host: HashMap::new(),
             errors: Vec::new(),
@@ -216,13 +215,20 @@ impl<'a> Resolver<'a> {
         if is_new || (symbol.definition == Definition::Undefined && symbol.is_weak()) {
             symbol.definition = Definition::Lazy(lazy);
         } else if symbol.definition == Definition::Undefined {
-            self.pending.push_back((lazy, id, symbol.wanted_by));
+            self.pending.push((lazy, id, symbol.wanted_by));
         }
     }
 
-    /// Lets pending members join, and those which they need in turn.
+    /// Lets pending members join. What a member needs comes before what else
+    /// is pending: wasi-libc counts on it, where one member's weak definition
+    /// makes another superfluous.
     fn pull_pending(&mut self) -> Result<()> {
-        while let Some((lazy, symbol, wanted_by)) = self.pending.pop_front() {
+        let mut waiting = std::mem::take(&mut self.pending);
+        waiting.reverse();
+        while let Some((lazy, symbol, wanted_by)) = waiting.pop() {
+            if self.program.symbols[symbol].is_defined() {
+                continue;
+            }
             let member = match std::mem::replace(&mut self.lazies[lazy as usize], Lazy::Joined) {
                 Lazy::Joined => continue,
                 Lazy::Member(member) => member,
@@ -232,6 +238,7 @@ impl<'a> Resolver<'a> {
             };
             let object = self.join(member, Joins::Pulled)?;
             self.program.pulled.push((object, symbol, wanted_by));
+            waiting.extend(self.pending.drain(..).rev());
         }
         Ok(())
     }
@@ -369,7 +376,7 @@ impl<'a> Resolver<'a> {
                 if strong {
                     symbol.flags = new.flags;
                     symbol.definition = Definition::Undefined;
-                    self.pending.push_back((lazy, id, Some(number)));
+                    self.pending.push((lazy, id, Some(number)));
                 } else {
                     symbol.flags = new.flags;
                 }
@@ -423,7 +430,7 @@ impl<'a> Resolver<'a> {
         let symbol = &mut self.program.symbols[id];
         if let Definition::Lazy(lazy) = symbol.definition {
             symbol.definition = Definition::Undefined;
-            self.pending.push_back((lazy, id, None));
+            self.pending.push((lazy, id, None));
         }
         Some(id)
     }
