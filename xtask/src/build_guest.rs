@@ -163,13 +163,14 @@ fn build_here(
         });
     }
     let (parts, sources) = parts(shell, request, choice)?;
+    let environment = &parts.environment;
     let (linked, libraries) = link(shell, &parts, &request.link, false)?;
     for warning in &linked.warnings {
         shell.warn(warning);
     }
     files::write(output, &linked.module)?;
     let libraries: Vec<PathBuf> = libraries.into_iter().map(|library| library.path).collect();
-    if let Some(stamp) = Stamp::new(settings, output, &sources, &libraries) {
+    if let Some(stamp) = Stamp::new(settings, output, environment, &sources, &libraries) {
         stamp.save(&stamps)?;
     }
     Ok(Built {
@@ -205,6 +206,8 @@ pub struct Parts {
     pub main: bool,
     /// Functions that the source declares for the host.
     pub host_functions: BTreeSet<String>,
+    /// Variables that the compiler read, and their values.
+    pub environment: Vec<(String, Option<String>)>,
 }
 
 /// Compiles, if there is a source; the second value is what people edit.
@@ -276,6 +279,7 @@ pub fn compile_parts(
         libraries: Some(choice.toolchain.libraries(&choice.triple)),
         main: compiled.main,
         host_functions,
+        environment: compiled.environment,
     };
     Ok((parts, compiled.sources, compiled.command))
 }
@@ -293,7 +297,7 @@ pub fn object_parts(object: PathBuf, libraries: Option<PathBuf>) -> anyhow::Resu
         libraries,
         main,
         host_functions: symbols.host_functions(),
-        more: Vec::new(),
+        ..Parts::default()
     })
 }
 

@@ -40,6 +40,8 @@ pub struct Compiled {
     pub api: Option<PathBuf>,
     /// Every file that was read: the crate's and the guest API's.
     pub sources: Vec<PathBuf>,
+    /// Variables that `env!` or `option_env!` read, and their values.
+    pub environment: Vec<(String, Option<String>)>,
     /// It is a program.
     pub main: bool,
     /// The rustc command of the object, paths as rustc got them.
@@ -65,7 +67,7 @@ pub fn compile(
     let kind = if main { "bin" } else { "cdylib" };
     let crate_name = crate_name(&name.to_string_lossy());
 
-    let mut sources = Vec::new();
+    let mut read = Read::default();
     let api = match uses_guest {
         true => {
             let api = Unit {
@@ -78,7 +80,7 @@ pub fn compile(
                 api: None,
                 debug: settings.debug,
             };
-            api.compile(shell, choice, version, &mut sources)?;
+            api.compile(shell, choice, version, &mut read)?;
             Some(api.output)
         }
         false => None,
@@ -93,13 +95,14 @@ pub fn compile(
         api: api.as_deref(),
         debug: settings.debug,
     };
-    let command = unit.compile(shell, choice, version, &mut sources)?;
-    sources.sort();
-    sources.dedup();
+    let command = unit.compile(shell, choice, version, &mut read)?;
+    read.files.sort();
+    read.files.dedup();
     Ok(Compiled {
         object: unit.output,
         api,
-        sources,
+        sources: read.files,
+        environment: read.environment,
         main,
         command,
     })
@@ -118,13 +121,13 @@ struct Unit<'a> {
 }
 
 impl Unit<'_> {
-    /// Returns the command; adds what rustc read to `sources`.
+    /// Returns the command; adds what rustc read to `read`.
     fn compile(
         &self,
         shell: Shell,
         choice: &Choice,
         version: &Version,
-        sources: &mut Vec<PathBuf>,
+        read: &mut Read,
     ) -> anyhow::Result<String> {
         let dep_info = self.output.with_extension("d");
         let relative = self.source.strip_prefix(self.root).unwrap_or(self.source);
@@ -174,7 +177,7 @@ impl Unit<'_> {
         }
         let text = std::fs::read_to_string(&dep_info)
             .with_context(|| format!("cannot read {}", dep_info.display()))?;
-        sources.extend(read_files(&text).map(|file| self.root.join(file)));
+        read.add(&text, self.root);
         Ok(command)
     }
 }
@@ -209,13 +212,30 @@ fn crate_name(stem: &str) -> String {
     stem.chars().map(valid).collect()
 }
 
-/// The files in rustc's dep-info: one rule without prerequisites for each.
-fn read_files(dep_info: &str) -> impl Iterator<Item = PathBuf> {
-    dep_info
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.strip_suffix(':'))
-        .map(|path| path.replace("\\ ", " ").into())
+/// What rustc read, by its dep-info.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Read {
+    files: Vec<PathBuf>,
+    environment: Vec<(String, Option<String>)>,
+}
+
+impl Read {
+    /// Each file has a rule without prerequisites; variables are in comments.
+    fn add(&mut self, dep_info: &str, root: &Path) {
+        for line in dep_info.lines() {
+            if let Some(variable) = line.strip_prefix("# env-dep:") {
+                let (name, value) = match variable.split_once('=') {
+                    Some((name, value)) => (name, Some(value.to_owned())),
+                    None => (variable, None),
+                };
+                self.environment.push((name.to_owned(), value));
+            } else if let Some(path) = line.strip_suffix(':')
+                && !line.starts_with('#')
+            {
+                self.files.push(root.join(path.replace("\\ ", " ")));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -223,11 +243,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dep_info_names_the_files() {
+    fn dep_info_names_files_and_variables() {
         let text = "out/a.o: src/a.rs src/b\\ c.rs\n\nout/a.d: src/a.rs src/b\\ c.rs\n\n\
-                    src/a.rs:\nsrc/b\\ c.rs:\n\n# env-dep:X=y:\n";
-        let files: Vec<_> = read_files(text).collect();
-        assert_eq!(files, [Path::new("src/a.rs"), Path::new("src/b c.rs")]);
+                    src/a.rs:\nsrc/b\\ c.rs:\n\n# env-dep:X=y\n# env-dep:UNSET\n";
+        let mut read = Read::default();
+        read.add(text, Path::new("/root"));
+        let files = ["/root/src/a.rs", "/root/src/b c.rs"].map(PathBuf::from);
+        assert_eq!(read.files, files);
+        let variables = [("X".into(), Some("y".into())), ("UNSET".into(), None)];
+        assert_eq!(read.environment, variables);
     }
 
     #[test]

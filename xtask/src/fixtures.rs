@@ -27,7 +27,7 @@ const COMPILERS: [&str; 2] = ["1.63.0", "1.95.0"];
 /// nobody anything, and `cargo xtask wat` makes it.
 const TEXT_LIMIT: usize = 4096;
 
-/// A guest of `guests.json`. Its calls are read by the tests alone.
+/// A guest of `guests.json`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Entry {
     /// The example of the package `guest`.
@@ -39,6 +39,64 @@ pub struct Entry {
     /// Linked with `--strip`.
     #[serde(default)]
     pub strip: bool,
+    /// What it must do: what tests, here and in the package `host`, run. They
+    /// share one instance.
+    pub calls: Vec<Call>,
+}
+
+/// A call of a guest, and what must come of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The function.
+    pub export: String,
+    /// The host's buffers.
+    #[serde(default)]
+    pub data: Vec<Vec<u8>>,
+    /// The arguments.
+    #[serde(default)]
+    pub args: Vec<Argument>,
+    /// The result; nothing for a function without.
+    pub result: Option<Argument>,
+    /// It traps, and what the host was told before begins with this; empty for
+    /// nothing. (What follows the place is up to the compiler's version.)
+    pub trap: Option<String>,
+    /// What is in the buffers afterwards; what was in them before if `None`.
+    pub after: Option<Vec<Vec<u8>>>,
+    /// What it writes to stdout.
+    #[serde(default)]
+    pub stdout: String,
+}
+
+/// A value of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "serde_json::Value")]
+pub enum Argument {
+    /// The pointer to this one of the call's buffers.
+    Data(usize),
+    /// An i32 or an i64.
+    Integer(i64),
+    /// An f32 or an f64.
+    Float(f64),
+}
+
+impl TryFrom<serde_json::Value> for Argument {
+    type Error = String;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, String> {
+        let found = match value.as_str() {
+            Some(text) => match text.strip_prefix("data ") {
+                Some(number) => number.parse().ok().map(Argument::Data),
+                // In quotes where a JSON number would not be exact everywhere.
+                None => text.parse().ok().map(Argument::Integer),
+            },
+            None => value
+                .as_i64()
+                .map(Argument::Integer)
+                .or(value.as_f64().map(Argument::Float)),
+        };
+        found.ok_or_else(|| format!("{value} is neither a number nor \"data N\""))
+    }
 }
 
 /// `manifest.json`.
@@ -83,6 +141,11 @@ struct Made {
 
 fn folder() -> PathBuf {
     workspace().join("fixtures")
+}
+
+/// The module of a guest by a compiler, as it is kept.
+pub fn module(name: &str, compiler: &str) -> PathBuf {
+    folder().join(format!("rustc-{compiler}/{name}.wasm"))
 }
 
 /// Reads `guests.json`.

@@ -84,8 +84,10 @@ impl Guest {
     }
 
     fn package(manifest: PathBuf) -> anyhow::Result<Self> {
+        // Without `..`, whose folder's name would be no name for a module.
+        let manifest = manifest.canonicalize()?;
         let own = workspace().join("guest/Cargo.toml");
-        if manifest.canonicalize()? == own.canonicalize()? {
+        if manifest == own.canonicalize()? {
             return Self::find(None);
         }
         Ok(Guest::Package(manifest))

@@ -13,6 +13,8 @@ use crate::files;
 pub struct Stamp {
     /// Everything that is no file: options, compiler, target.
     settings: String,
+    /// Variables that the compiler read.
+    environment: Vec<(String, Option<String>)>,
     /// The output, as it was left.
     output: Entry,
     /// Every file that was read, this program among them.
@@ -57,12 +59,13 @@ impl Entry {
 }
 
 impl Stamp {
-    /// Records that `output` was made from `sources` (which people edit),
+    /// Records that `output` was made from `environment`, `sources` (which people edit),
     /// `libraries` (which they do not), this program and `settings`. `None` if
     /// one of them is no plain file any more.
     pub fn new(
         settings: String,
         output: &Path,
+        environment: &[(String, Option<String>)],
         sources: &[PathBuf],
         libraries: &[PathBuf],
     ) -> Option<Self> {
@@ -75,6 +78,7 @@ impl Stamp {
             .collect::<Option<_>>()?;
         Some(Stamp {
             settings,
+            environment: environment.to_vec(),
             output: Entry::of(output, false)?,
             inputs,
         })
@@ -85,6 +89,10 @@ impl Stamp {
         let this = std::env::current_exe().ok()?;
         let holds = self.settings == settings
             && self.output.holds()
+            && self
+                .environment
+                .iter()
+                .all(|(name, value)| std::env::var(name).ok() == *value)
             && self.inputs.iter().any(|input| input.path == this)
             && self.inputs.iter().all(Entry::holds);
         let sources = self
@@ -131,11 +139,18 @@ mod tests {
         let stamps = folder.path().join("stamps");
         let (output, source) = (file("out.wasm", "module"), file("a.rs", "source"));
         let library = file("libx.rlib", "library");
+        let environment = [("GENKAN_TEST_UNSET".to_owned(), None)];
         let record = || {
-            Stamp::new("-O".into(), &output, &[source.clone()], &[library.clone()])
-                .unwrap()
-                .save(&stamps)
-                .unwrap();
+            Stamp::new(
+                "-O".into(),
+                &output,
+                &environment,
+                &[source.clone()],
+                &[library.clone()],
+            )
+            .unwrap()
+            .save(&stamps)
+            .unwrap();
         };
         let current = || current(&stamps, &output, "-O");
 
@@ -160,6 +175,11 @@ mod tests {
             assert_eq!(current(), None, "{}", path.display());
             record();
         }
+        let environment = [("GENKAN_TEST_UNSET".to_owned(), Some("set".to_owned()))];
+        let other = Stamp::new("-O".into(), &output, &environment, &[source.clone()], &[]);
+        other.unwrap().save(&stamps).unwrap();
+        assert_eq!(current(), None);
+        record();
         std::fs::remove_file(&source).unwrap();
         assert_eq!(current(), None);
     }

@@ -6,7 +6,8 @@ mod second_engine;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use second_engine::{Call, Guest};
+use second_engine::Guest;
+use xtask::fixtures::Call;
 
 /// A user at a shell: an own folder, an own target folder.
 struct User {

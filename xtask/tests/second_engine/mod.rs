@@ -1,32 +1,11 @@
 //! Runs a guest's calls in wasmi: an engine that shares no code with wasmer,
 //! and a host that shares none with the package `host`.
 
-use serde::Deserialize;
 use wasmi::{
     AsContext, Caller, Engine, Error, Extern, ExternType, Instance, Linker, Memory, Module, Store,
     Val, ValType,
 };
-
-/// One call of `fixtures/guests.json`. Calls of a guest share an instance.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Call {
-    pub export: String,
-    /// Buffers of the host; `"data N"` among the arguments points to one.
-    #[serde(default)]
-    pub data: Vec<Vec<u8>>,
-    #[serde(default)]
-    pub args: Vec<serde_json::Value>,
-    /// What it returns; nothing if absent.
-    pub result: Option<serde_json::Value>,
-    /// It traps, and what the host was told before begins with this; "" for
-    /// nothing. (What follows the place is up to the compiler's version.)
-    pub trap: Option<String>,
-    /// What is in the buffers afterwards.
-    pub after: Option<Vec<Vec<u8>>>,
-    /// What it writes to stdout.
-    #[serde(default)]
-    pub stdout: String,
-}
+use xtask::fixtures::{Argument, Call};
 
 /// What the host keeps.
 #[derive(Default)]
@@ -86,7 +65,7 @@ impl Guest {
             .args
             .iter()
             .zip(ty.params())
-            .map(|(a, &t)| value(a, t))
+            .map(|(a, &t)| value(*a, t))
             .collect();
         let mut results = vec![Val::I32(0); ty.results().len()];
         let outcome = function.call(&mut self.store, &args, &mut results);
@@ -99,7 +78,7 @@ impl Guest {
             (None, _) => match (&call.result, results.first()) {
                 (None, None) => {}
                 (Some(wanted), Some(got)) => assert!(
-                    same(got, &value(wanted, got.ty())),
+                    same(got, &value(*wanted, got.ty())),
                     "{call:?} returned {got:?}"
                 ),
                 (wanted, got) => panic!("{call:?}: {wanted:?} is not {got:?}"),
@@ -117,22 +96,16 @@ impl Guest {
     }
 }
 
-/// A JSON value as a Wasm value of that type.
-fn value(json: &serde_json::Value, ty: ValType) -> Val {
-    if let Some(number) = json.as_str().and_then(|text| text.strip_prefix("data ")) {
+/// A value of the table as a Wasm value of that type.
+fn value(argument: Argument, ty: ValType) -> Val {
+    match (argument, ty) {
         // A handle: the number in the upper half, the offset in the lower.
-        return Val::I64((number.parse::<i64>().unwrap() + 1) << 32);
-    }
-    match ty {
-        ValType::I32 => Val::I32(json.as_i64().unwrap() as i32),
-        // In a string where a JSON number would not be exact.
-        ValType::I64 => Val::I64(match json.as_str() {
-            Some(text) => text.parse().unwrap(),
-            None => json.as_i64().unwrap(),
-        }),
-        ValType::F32 => Val::F32((json.as_f64().unwrap() as f32).into()),
-        ValType::F64 => Val::F64(json.as_f64().unwrap().into()),
-        other => panic!("{other:?} is no type of a JSON value"),
+        (Argument::Data(number), ValType::I64) => Val::I64((number as i64 + 1) << 32),
+        (Argument::Integer(value), ValType::I32) => Val::I32(value as i32),
+        (Argument::Integer(value), ValType::I64) => Val::I64(value),
+        (Argument::Float(value), ValType::F32) => Val::F32((value as f32).into()),
+        (Argument::Float(value), ValType::F64) => Val::F64(value.into()),
+        (other, ty) => panic!("{other:?} is no {ty:?}"),
     }
 }
 
