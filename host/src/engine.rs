@@ -40,6 +40,8 @@ struct Inner {
 #[derive(Clone)]
 pub struct Module {
     pub(crate) module: wasmer::Module,
+    /// The engine that holds its code: its own if it is metered.
+    pub(crate) wasmer: wasmer::Engine,
     pub(crate) engine: Engine,
     pub(crate) metered: bool,
 }
@@ -93,23 +95,25 @@ impl Engine {
             }
         };
         inspect(bytes)?;
+        let wasmer = match self.0.metered {
+            // Its middleware is for one module.
+            true => engine(Some(START_FUEL)),
+            false => self.0.engine.clone(),
+        };
         Ok(Module {
-            module: self.compiled(bytes, self.0.metered)?,
+            module: self.compiled(&wasmer, bytes, self.0.metered)?,
+            wasmer,
             engine: self.clone(),
             metered: self.0.metered,
         })
     }
 
-    fn compiled(&self, bytes: &[u8], metered: bool) -> Result<wasmer::Module, Error> {
-        let own;
-        let engine = match metered {
-            // Its middleware is for one module.
-            true => {
-                own = engine(Some(START_FUEL));
-                &own
-            }
-            false => &self.0.engine,
-        };
+    fn compiled(
+        &self,
+        engine: &wasmer::Engine,
+        bytes: &[u8],
+        metered: bool,
+    ) -> Result<wasmer::Module, Error> {
         let key = self
             .0
             .cache
@@ -137,10 +141,6 @@ impl Engine {
         Ok(module)
     }
 
-    pub(crate) fn wasmer(&self) -> &wasmer::Engine {
-        &self.0.engine
-    }
-
     /// The carried module with the checked reads and writes.
     pub(crate) fn access(&self) -> Result<&wasmer::Module, Error> {
         let bytes = include_bytes!(concat!(env!("OUT_DIR"), "/access.wasm"));
@@ -159,7 +159,7 @@ impl Engine {
         bytes: &[u8],
     ) -> Result<&'a wasmer::Module, Error> {
         if cell.get().is_none() {
-            let _ = cell.set(self.compiled(bytes, false)?);
+            let _ = cell.set(self.compiled(&self.0.engine, bytes, false)?);
         }
         Ok(cell.get().expect("just set"))
     }

@@ -140,7 +140,7 @@ impl Guest {
         let space = Space::new(needs.access || needs.copy)?;
 
         let tunables = Arc::new(GuestTunables::new(&limits, Arc::clone(&space)));
-        let mut engine = module.engine.wasmer().clone();
+        let mut engine = module.wasmer.clone();
         engine.set_tunables(Shared(Arc::clone(&tunables)));
         let mut store = Store::new(engine);
         faults::watch(&mut store);
