@@ -11,7 +11,9 @@ use crate::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
 use crate::compile::Settings;
 use crate::guest::Guest;
 use crate::shell::{self, Color, Shell};
-use crate::{diff, files, fixtures, inspect, new, reproduce, run, toolchain, wat, watch};
+use crate::{
+    bench_link, diff, files, fixtures, inspect, new, reproduce, run, toolchain, wat, watch,
+};
 
 /// Builds WebAssembly guests from Rust, with no tool outside Rust.
 #[derive(Debug, Parser)]
@@ -176,12 +178,34 @@ Examples:
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Measure genkan beside the tools that it replaces
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Link objects with wasm-ld's command line; `link --help` shows it
     #[command(disable_help_flag = true)]
     Link {
         /// As wasm-ld's
         #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
         arguments: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// The linker beside rust-lld, wasm-ld and wild, whichever are installed
+    #[command(after_help = "\
+Links the same inputs with each, turn by turn, and prints medians and ratios: a tiny object, a
+program with regex and serde_json (from the registry) in release and debug, and SQLite (if clang
+and wasi-libc are installed). Builds xtask with optimisation first; takes some minutes.")]
+    Link {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Measure on the inputs that this file lists
+        #[arg(long, hide = true)]
+        inputs: Option<PathBuf>,
     },
 }
 
@@ -362,6 +386,12 @@ fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut script);
             shell::print(std::str::from_utf8(&script).context("a script is UTF-8")?)?;
         }
+        Command::Bench {
+            what: Bench::Link { json, inputs },
+        } => match inputs {
+            None => bench_link::run(shell, json)?,
+            Some(inputs) => bench_link::measure_all(shell, &inputs, json)?,
+        },
         // `main` takes it before clap sees it; clap has it for its help.
         Command::Link { .. } => unreachable!("main runs the linker"),
     }
