@@ -14,14 +14,15 @@ const DISALLOWED: u8 = b'-';
 
 /// The features that the module may use: those named by option, or those which
 /// the objects use.
-pub fn allowed(program: &Program, options: &Options) -> BTreeSet<String> {
-    let mut allowed: BTreeSet<String> = options.extra_features.iter().cloned().collect();
+pub fn allowed<'p>(program: &'p Program, options: &'p Options) -> BTreeSet<&'p str> {
+    let extra = options.extra_features.iter();
+    let mut allowed: BTreeSet<&str> = extra.map(String::as_str).collect();
     match &options.features {
-        Some(named) => allowed.extend(named.iter().cloned()),
+        Some(named) => allowed.extend(named.iter().map(String::as_str)),
         None => {
             let used = program.objects.iter().flat_map(|o| &o.features);
             let used = used.filter(|(policy, _)| *policy != DISALLOWED);
-            allowed.extend(used.map(|(_, name)| (*name).to_owned()));
+            allowed.extend(used.map(|(_, name)| *name));
         }
     }
     allowed

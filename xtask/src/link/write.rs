@@ -110,6 +110,20 @@ fn custom_section(out: &mut Vec<u8>, name: &str, data: &[u8]) {
     .append_to(out);
 }
 
+/// A gap in the data that is longer than this ends a data segment: the gap has
+/// no bytes in the module, however large an alignment made it.
+const LONGEST_PADDING: u32 = 64;
+
+/// Bytes of the module that lie together in memory.
+struct Run<'l> {
+    segment: &'l Segment<'l>,
+    parts: &'l [Part],
+    /// Offset of the first byte in the segment.
+    start: u32,
+    /// One past the last.
+    end: u32,
+}
+
 /// Types, global types and the like are copied as the objects encode them.
 struct Writer<'p, 'a> {
     program: &'p Program<'a>,
@@ -453,54 +467,87 @@ impl Writer<'_, '_> {
         elements.append_to(out);
     }
 
-    fn data(&self, out: &mut Vec<u8>, relocator: &Relocator) -> Result<()> {
-        let segments: Vec<&Segment> = self
+    /// What of the data has bytes in the module.
+    fn runs(&self) -> Vec<Run<'_>> {
+        let mut runs = Vec::new();
+        for segment in self
             .layout
             .segments_in_order()
             .filter(|s| !s.is_bss && s.size > 0)
-            .collect();
-        if segments.is_empty() {
+        {
+            let mut from = 0;
+            let mut end = 0;
+            for (index, part) in segment.parts.iter().enumerate() {
+                let (offset, len) = self.extent(part);
+                if offset - end > LONGEST_PADDING {
+                    if from < index {
+                        runs.push(self.run(segment, &segment.parts[from..index], end));
+                    }
+                    from = index;
+                }
+                end = offset + len;
+            }
+            runs.push(self.run(segment, &segment.parts[from..], segment.size));
+        }
+        runs
+    }
+
+    fn run<'l>(&self, segment: &'l Segment<'l>, parts: &'l [Part], end: u32) -> Run<'l> {
+        Run {
+            segment,
+            parts,
+            start: parts.first().map_or(0, |part| self.extent(part).0),
+            end,
+        }
+    }
+
+    fn extent(&self, part: &Part) -> (u32, u32) {
+        match part {
+            Part::Strings { bytes, offset } => (*offset, bytes.len() as u32),
+            Part::Segment {
+                object,
+                segment,
+                offset,
+            } => {
+                let segments = &self.program.objects[*object as usize].segments;
+                (*offset, segments[*segment as usize].data.len() as u32)
+            }
+        }
+    }
+
+    fn data(&self, out: &mut Vec<u8>, relocator: &Relocator) -> Result<()> {
+        let runs = self.runs();
+        if runs.is_empty() {
             return Ok(());
         }
         let mut contents = Vec::new();
-        segments.len().encode(&mut contents);
-        for segment in segments {
+        runs.len().encode(&mut contents);
+        for run in &runs {
             0u32.encode(&mut contents);
-            ConstExpr::i32_const(segment.address as i32).encode(&mut contents);
-            segment.size.encode(&mut contents);
+            let address = run.segment.address + run.start;
+            ConstExpr::i32_const(address as i32).encode(&mut contents);
+            let size = run.end - run.start;
+            size.encode(&mut contents);
             let start = contents.len();
-            contents.resize(start + segment.size as usize, 0);
-            self.fill_segment(segment, &mut contents[start..], relocator)?;
+            contents.resize(start + size as usize, 0);
+            self.fill(run, &mut contents[start..], relocator)?;
         }
         section(out, 11, &contents);
         Ok(())
     }
 
-    fn fill_segment(
-        &self,
-        segment: &Segment,
-        bytes: &mut [u8],
-        relocator: &Relocator,
-    ) -> Result<()> {
-        let mut slots = Vec::with_capacity(segment.parts.len());
+    fn fill(&self, run: &Run, bytes: &mut [u8], relocator: &Relocator) -> Result<()> {
+        let segment = run.segment;
+        let parallel = bytes.len() > 1 << 16;
+        let mut slots = Vec::with_capacity(run.parts.len());
         let mut rest = bytes;
-        let mut done = 0;
-        for part in &segment.parts {
-            let (offset, len) = match part {
-                Part::Strings { bytes, offset } => (*offset, bytes.len()),
-                Part::Segment {
-                    object,
-                    segment,
-                    offset,
-                } => {
-                    let segments = &self.program.objects[*object as usize].segments;
-                    (*offset, segments[*segment as usize].data.len())
-                }
-            };
-            let (_, after) = rest.split_at_mut(offset as usize - done);
-            let (slot, after) = after.split_at_mut(len);
+        let mut done = run.start;
+        for part in run.parts {
+            let (offset, len) = self.extent(part);
+            let (_, after) = rest.split_at_mut((offset - done) as usize);
+            let (slot, after) = after.split_at_mut(len as usize);
             slots.push((part, offset, slot));
-            done = offset as usize + len;
+            done = offset + len;
             rest = after;
         }
         let fill = |(part, offset, slot): (&Part, u32, &mut [u8])| -> Result<()> {
@@ -525,7 +572,7 @@ impl Writer<'_, '_> {
             }
             Ok(())
         };
-        if segment.size as usize > 1 << 16 {
+        if parallel {
             slots.into_par_iter().with_min_len(256).try_for_each(fill)
         } else {
             slots.into_iter().try_for_each(fill)
@@ -566,11 +613,8 @@ impl Writer<'_, '_> {
             globals.append(imported_globals + index as u32, &self.global_name(global));
         }
         let mut data = NameMap::new();
-        let written = layout
-            .segments_in_order()
-            .filter(|s| !s.is_bss && s.size > 0);
-        for (index, segment) in written.enumerate() {
-            data.append(index as u32, &segment.name);
+        for (index, run) in self.runs().iter().enumerate() {
+            data.append(index as u32, &run.segment.name);
         }
         let mut names = NameSection::new();
         if let Some(module) = &self.options.module_name {
@@ -704,7 +748,7 @@ impl Writer<'_, '_> {
         allowed.len().encode(&mut data);
         for name in &allowed {
             data.push(features::USED);
-            name.as_str().encode(&mut data);
+            name.encode(&mut data);
         }
         custom_section(out, "target_features", &data);
     }
