@@ -108,16 +108,20 @@ pub(crate) fn host_function(
 
 /// What the carried modules call for whatever does not pass.
 pub(crate) fn fault(store: &mut Store, env: &FunctionEnv<State>) -> Function {
-    let function =
-        |env: Env<'_>, pointer: i64, offset: u32, len: u32, write: i32| -> Result<(), Error> {
-            let pointer = Pointer::from_bits(pointer as u64);
-            match env.data().space.check(pointer, offset, len, write != 0) {
-                Err(error) => Err(Error::Pointer(error)),
-                // The check that failed was right: the region came or went since.
-                Ok(()) => Err(Error::RegionGone(Default::default())),
-            }
-        };
-    Function::new_typed_with_env(store, env, function)
+    let fault = |env: Env<'_>, pointer: i64, offset: u32, len: u32, write: i32| {
+        let pointer = Pointer::from_bits(pointer as u64);
+        env.data().space.admit(pointer, offset, len, write != 0)
+    };
+    Function::new_typed_with_env(store, env, fault)
+}
+
+/// What the carried modules call for a pointer that is not in the table.
+pub(crate) fn resolve(store: &mut Store, env: &FunctionEnv<State>) -> Function {
+    let resolve = |env: Env<'_>, pointer: i64| {
+        let resolved = env.data().space.resolve(Pointer::from_bits(pointer as u64));
+        resolved.map(i32::from)
+    };
+    Function::new_typed_with_env(store, env, resolve)
 }
 
 fn read_into(env: Env<'_>, pointer: i64, address: u32, len: u32) -> Result<(), Error> {

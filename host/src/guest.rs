@@ -531,7 +531,8 @@ impl Binder<'_> {
         let mut access = None;
         if needs.access {
             let module = self.module.engine.access()?;
-            let externs = [space.clone(), fault.clone()];
+            let resolve = functions::resolve(self.store, self.env);
+            let externs = [space.clone(), fault.clone(), resolve.into()];
             access = Some(instantiate(self.store, module, &externs)?);
         }
         let mut copy = None;

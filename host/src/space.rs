@@ -39,8 +39,10 @@ struct Granted {
 struct Grant {
     shared: Arc<Shared>,
     access: Access,
-    /// Its bytes in the region space.
+    /// Where its bytes are in the region space.
     range: Option<Range<usize>>,
+    /// Whether they are mapped there; they are when the guest first uses them.
+    mapped: bool,
 }
 
 impl std::fmt::Debug for Grant {
@@ -79,21 +81,21 @@ impl Drop for Running {
 impl Space {
     /// With a region space, or without if the guest cannot reach it anyhow.
     pub(crate) fn new(with_regions: bool) -> Result<Arc<Self>, Error> {
-        let mut granted = Granted::default();
-        let regions = if with_regions {
-            let regions = MemoryState::region_space().map_err(Error::Memory)?;
-            regions.space.commit(0..TABLE_LEN).map_err(Error::Memory)?;
-            // The entry of slot 0 fits no pointer.
-            regions.space.store(0, u32::MAX).expect("just committed");
-            granted.free.give(TABLE_LEN..regions.len());
-            Some(regions)
-        } else {
-            None
+        let (regions, free) = match with_regions {
+            true => {
+                let unused = unused().pop();
+                let (regions, free) = unused.map_or_else(new_regions, Ok)?;
+                (Some(regions), free)
+            }
+            false => (None, FreeList::default()),
         };
         Ok(Arc::new(Self {
             regions,
             memory: OnceLock::new(),
-            granted: Mutex::new(granted),
+            granted: Mutex::new(Granted {
+                free,
+                ..Granted::default()
+            }),
         }))
     }
 
@@ -113,30 +115,18 @@ impl Space {
         let mut granted = self.lock();
         let range = match &self.regions {
             None => None,
-            Some(regions) => {
-                let len = shared.mapped_len();
+            Some(_) => {
                 let full = || Error::RegionSpaceFull(shared.len);
-                let start = match len {
-                    0 => TABLE_LEN,
-                    len => granted.free.take(len).ok_or_else(full)?,
-                };
-                let range = start..start + len;
-                let protection = protection(access == Access::ReadWrite);
-                let file = shared.bytes.file();
-                if let Err(e) = regions.space.map(range.clone(), file, 0, protection) {
-                    granted.free.give(range);
-                    return Err(Error::Memory(e));
-                }
-                let len = shared.len as u32;
-                let writable = if access == Access::ReadWrite { len } else { 0 };
-                self.set_entry(tag, [tag.bits(), start as u32, len, writable]);
-                Some(range)
+                let len = shared.mapped_len();
+                let start = granted.free.take(len).ok_or_else(full)?;
+                Some(start..start + len)
             }
         };
         let grant = Grant {
             shared: Arc::clone(shared),
             access,
             range,
+            mapped: false,
         };
         granted.grants.insert(tag, grant);
         drop(granted);
@@ -151,9 +141,11 @@ impl Space {
             return;
         };
         if let (Some(regions), Some(range)) = (&self.regions, grant.range) {
-            self.set_entry(tag, [0; 4]);
-            // A guest that has passed the check already traps now.
-            regions.space.unmap(range.clone());
+            if grant.mapped {
+                self.set_entry(tag, [0; 4]);
+                // A guest that has passed the check already traps now.
+                regions.space.unmap(range.clone());
+            }
             granted.free.give(range);
         }
         for window in granted.windows.values_mut().filter(|w| w.tag == tag) {
@@ -162,6 +154,12 @@ impl Space {
             }
             window.gone = true;
         }
+    }
+
+    /// Maps the bytes of a pointer's region into the region space, and enters it in
+    /// the table; `false` if it was there, or the pointer is not valid.
+    pub(crate) fn resolve(&self, pointer: Pointer) -> Result<bool, Error> {
+        self.lock().resolve(self, pointer.tag())
     }
 
     /// Writes a region's entry, so that it is of use only when it is complete.
@@ -195,15 +193,21 @@ impl Space {
         Ok(running)
     }
 
-    /// What is wrong with an access, if anything.
-    pub(crate) fn check(
+    /// Answers an access that the carried modules have not let pass: it is let pass
+    /// now, or it is wrong.
+    pub(crate) fn admit(
         &self,
         pointer: Pointer,
         offset: u32,
         len: u32,
         write: bool,
-    ) -> Result<(), PointerError> {
-        self.lock().check(pointer, offset, len, write).map(drop)
+    ) -> Result<(), Error> {
+        let mut granted = self.lock();
+        granted.check(pointer, offset, len, write)?;
+        match granted.resolve(self, pointer.tag())? {
+            true => Ok(()),
+            false => Err(Error::RegionGone(Default::default())),
+        }
     }
 
     /// Copies bytes of a region into the guest's memory, or from it if `write`:
@@ -215,7 +219,9 @@ impl Space {
         len: u32,
         write: bool,
     ) -> Result<(), Error> {
-        let granted = self.lock();
+        let mut granted = self.lock();
+        granted.check(pointer, 0, len, write)?;
+        granted.resolve(self, pointer.tag())?;
         let grant = granted.check(pointer, 0, len, write)?;
         let (function, access) = match write {
             true => ("write_from", "readable"),
@@ -341,6 +347,45 @@ impl Space {
     }
 }
 
+/// Region spaces of guests that are gone, with nothing mapped but their empty
+/// tables, to be used again.
+fn unused() -> MutexGuard<'static, Vec<(Arc<MemoryState>, FreeList)>> {
+    static UNUSED: Mutex<Vec<(Arc<MemoryState>, FreeList)>> = Mutex::new(Vec::new());
+    UNUSED.lock().expect("no panic under this lock")
+}
+
+/// How many of them are kept.
+const MOST_UNUSED: usize = 64;
+
+fn new_regions() -> Result<(Arc<MemoryState>, FreeList), Error> {
+    let regions = MemoryState::region_space().map_err(Error::Memory)?;
+    regions.space.commit(0..TABLE_LEN).map_err(Error::Memory)?;
+    // The entry of slot 0 fits no pointer.
+    regions.space.store(0, u32::MAX).expect("just committed");
+    let mut free = FreeList::default();
+    free.give(TABLE_LEN..regions.len());
+    Ok((regions, free))
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        let tags: Vec<Tag> = self.lock().grants.keys().copied().collect();
+        for tag in tags {
+            self.revoke(tag);
+        }
+        let free = std::mem::take(&mut self.lock().free);
+        // Nobody else may have it: the guest's store is gone.
+        if let Some(regions) = self.regions.take()
+            && Arc::strong_count(&regions) == 1
+        {
+            let mut unused = unused();
+            if unused.len() < MOST_UNUSED {
+                unused.push((regions, free));
+            }
+        }
+    }
+}
+
 /// Why a guest faulted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
@@ -355,6 +400,23 @@ pub(crate) enum Fault {
 }
 
 impl Granted {
+    fn resolve(&mut self, space: &Space, tag: Tag) -> Result<bool, Error> {
+        let Some(grant) = self.grants.get_mut(&tag).filter(|grant| !grant.mapped) else {
+            return Ok(false);
+        };
+        let (Some(regions), Some(range)) = (&space.regions, &grant.range) else {
+            return Ok(false);
+        };
+        let (file, write) = (grant.shared.bytes.file(), grant.access == Access::ReadWrite);
+        let map = regions.space.map(range.clone(), file, 0, protection(write));
+        map.map_err(Error::Memory)?;
+        let len = grant.shared.len as u32;
+        let writable = if write { len } else { 0 };
+        space.set_entry(tag, [tag.bits(), range.start as u32, len, writable]);
+        grant.mapped = true;
+        Ok(true)
+    }
+
     fn check(
         &self,
         pointer: Pointer,

@@ -11,11 +11,14 @@
 ;; its entry holds a generation and slot that no pointer to it can have: so the
 ;; pointer 0 is not valid.
 ;;
-;; Whatever does not pass goes to `fault`, which says what was wrong and traps.
+;; Regions are entered at their first use. So whatever does not pass goes to `fault`:
+;; it enters the region and returns, or says what was wrong and traps.
 (module $genkan
   (import "genkan" "space" (memory $space 65536 65536))
   ;; fault(pointer, offset, length, 0 for a read and 1 for a write)
   (import "genkan" "fault" (func $fault (param i64 i32 i32 i32)))
+  ;; resolve(pointer): 1 if its region has been entered in the table just now
+  (import "genkan" "resolve" (func $resolve (param i64) (result i32)))
 
   ;; The byte at pointer + offset, little endian.
   (func $read_u8 (export "read") (export "read_u8") (param $pointer i64) (param $offset i32) (result i32)
@@ -27,18 +30,19 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u (i64.add (local.get $at) (i64.const 1))
-                  (i64.load32_u $space offset=8 (local.get $entry))))
-      (return (i32.load8_u $space
-        (i32.add (i32.load $space offset=4 (local.get $entry))
-                 (i32.wrap_i64 (local.get $at))))))
-    (call $fault (local.get $pointer) (local.get $offset) (i32.const 1) (i32.const 0))
-    unreachable)
+    (loop $again (result i32)
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 1))
+                    (i64.load32_u $space offset=8 (local.get $entry))))
+        (return (i32.load8_u $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at))))))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 1) (i32.const 0))
+      (br $again)))
 
   ;; The 2 bytes at pointer + offset, little endian.
   (func $read_u16 (export "read_u16") (param $pointer i64) (param $offset i32) (result i32)
@@ -50,18 +54,19 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u (i64.add (local.get $at) (i64.const 2))
-                  (i64.load32_u $space offset=8 (local.get $entry))))
-      (return (i32.load16_u $space
-        (i32.add (i32.load $space offset=4 (local.get $entry))
-                 (i32.wrap_i64 (local.get $at))))))
-    (call $fault (local.get $pointer) (local.get $offset) (i32.const 2) (i32.const 0))
-    unreachable)
+    (loop $again (result i32)
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 2))
+                    (i64.load32_u $space offset=8 (local.get $entry))))
+        (return (i32.load16_u $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at))))))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 2) (i32.const 0))
+      (br $again)))
 
   ;; The 4 bytes at pointer + offset, little endian.
   (func $read_u32 (export "read_u32") (param $pointer i64) (param $offset i32) (result i32)
@@ -73,18 +78,19 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u (i64.add (local.get $at) (i64.const 4))
-                  (i64.load32_u $space offset=8 (local.get $entry))))
-      (return (i32.load $space
-        (i32.add (i32.load $space offset=4 (local.get $entry))
-                 (i32.wrap_i64 (local.get $at))))))
-    (call $fault (local.get $pointer) (local.get $offset) (i32.const 4) (i32.const 0))
-    unreachable)
+    (loop $again (result i32)
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 4))
+                    (i64.load32_u $space offset=8 (local.get $entry))))
+        (return (i32.load $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at))))))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 4) (i32.const 0))
+      (br $again)))
 
   ;; The 8 bytes at pointer + offset, little endian.
   (func $read_u64 (export "read_u64") (param $pointer i64) (param $offset i32) (result i64)
@@ -96,18 +102,19 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u (i64.add (local.get $at) (i64.const 8))
-                  (i64.load32_u $space offset=8 (local.get $entry))))
-      (return (i64.load $space
-        (i32.add (i32.load $space offset=4 (local.get $entry))
-                 (i32.wrap_i64 (local.get $at))))))
-    (call $fault (local.get $pointer) (local.get $offset) (i32.const 8) (i32.const 0))
-    unreachable)
+    (loop $again (result i64)
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 8))
+                    (i64.load32_u $space offset=8 (local.get $entry))))
+        (return (i64.load $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at))))))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 8) (i32.const 0))
+      (br $again)))
 
   ;; Stores a byte at pointer + offset, little endian.
   (func $write_u8 (export "write_u8") (param $pointer i64) (param $offset i32) (param $value i32)
@@ -119,20 +126,21 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u (i64.add (local.get $at) (i64.const 1))
-                  (i64.load32_u $space offset=12 (local.get $entry))))
-      (i32.store8 $space
-        (i32.add (i32.load $space offset=4 (local.get $entry))
-                 (i32.wrap_i64 (local.get $at)))
-        (local.get $value))
-      (return))
-    (call $fault (local.get $pointer) (local.get $offset) (i32.const 1) (i32.const 1))
-    unreachable)
+    (loop $again
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 1))
+                    (i64.load32_u $space offset=12 (local.get $entry))))
+        (i32.store8 $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at)))
+          (local.get $value))
+        (return))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 1) (i32.const 1))
+      (br $again)))
 
   ;; Stores 2 bytes at pointer + offset, little endian.
   (func $write_u16 (export "write_u16") (param $pointer i64) (param $offset i32) (param $value i32)
@@ -144,20 +152,21 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u (i64.add (local.get $at) (i64.const 2))
-                  (i64.load32_u $space offset=12 (local.get $entry))))
-      (i32.store16 $space
-        (i32.add (i32.load $space offset=4 (local.get $entry))
-                 (i32.wrap_i64 (local.get $at)))
-        (local.get $value))
-      (return))
-    (call $fault (local.get $pointer) (local.get $offset) (i32.const 2) (i32.const 1))
-    unreachable)
+    (loop $again
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 2))
+                    (i64.load32_u $space offset=12 (local.get $entry))))
+        (i32.store16 $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at)))
+          (local.get $value))
+        (return))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 2) (i32.const 1))
+      (br $again)))
 
   ;; Stores 4 bytes at pointer + offset, little endian.
   (func $write_u32 (export "write_u32") (param $pointer i64) (param $offset i32) (param $value i32)
@@ -169,20 +178,21 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u (i64.add (local.get $at) (i64.const 4))
-                  (i64.load32_u $space offset=12 (local.get $entry))))
-      (i32.store $space
-        (i32.add (i32.load $space offset=4 (local.get $entry))
-                 (i32.wrap_i64 (local.get $at)))
-        (local.get $value))
-      (return))
-    (call $fault (local.get $pointer) (local.get $offset) (i32.const 4) (i32.const 1))
-    unreachable)
+    (loop $again
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 4))
+                    (i64.load32_u $space offset=12 (local.get $entry))))
+        (i32.store $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at)))
+          (local.get $value))
+        (return))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 4) (i32.const 1))
+      (br $again)))
 
   ;; Stores 8 bytes at pointer + offset, little endian.
   (func $write_u64 (export "write_u64") (param $pointer i64) (param $offset i32) (param $value i64)
@@ -194,20 +204,21 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u (i64.add (local.get $at) (i64.const 8))
-                  (i64.load32_u $space offset=12 (local.get $entry))))
-      (i64.store $space
-        (i32.add (i32.load $space offset=4 (local.get $entry))
-                 (i32.wrap_i64 (local.get $at)))
-        (local.get $value))
-      (return))
-    (call $fault (local.get $pointer) (local.get $offset) (i32.const 8) (i32.const 1))
-    unreachable)
+    (loop $again
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 8))
+                    (i64.load32_u $space offset=12 (local.get $entry))))
+        (i64.store $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at)))
+          (local.get $value))
+        (return))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 8) (i32.const 1))
+      (br $again)))
 
   ;; How many bytes there are from the pointer to its region's end.
   (func $len (export "len") (param $pointer i64) (result i64)
@@ -216,17 +227,18 @@
     (local.set $entry
       (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
                (i32.const 0xffff0)))
-    (local.set $len (i64.load32_u $space offset=8 (local.get $entry)))
-    (if (i32.and
-          (i32.eq (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32))))
-          (i64.le_u (i64.and (local.get $pointer) (i64.const 0xffffffff))
-                    (local.get $len)))
-      (then
-        (return (i64.sub (local.get $len)
-                         (i64.and (local.get $pointer) (i64.const 0xffffffff))))))
-    (call $fault (local.get $pointer) (i32.const 0) (i32.const 0) (i32.const 0))
-    unreachable)
+    (loop $again (result i64)
+      (local.set $len (i64.load32_u $space offset=8 (local.get $entry)))
+      (if (i32.and
+            (i32.eq (i32.load $space (local.get $entry))
+                    (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32))))
+            (i64.le_u (i64.and (local.get $pointer) (i64.const 0xffffffff))
+                      (local.get $len)))
+        (then
+          (return (i64.sub (local.get $len)
+                           (i64.and (local.get $pointer) (i64.const 0xffffffff))))))
+      (call $fault (local.get $pointer) (i32.const 0) (i32.const 0) (i32.const 0))
+      (br $again)))
 
   ;; Whether `length` bytes at the pointer can be read, or written if `write` is
   ;; not 0: 0 yes, 1 the pointer is not valid, 2 it goes beyond the region's end,
@@ -238,9 +250,12 @@
     (local.set $entry
       (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
                (i32.const 0xffff0)))
-    (if (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32))))
-      (then (return (i32.const 1))))
+    (loop $again
+      (if (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32))))
+        (then
+          (br_if $again (call $resolve (local.get $pointer)))
+          (return (i32.const 1)))))
     (if (i64.gt_u (local.get $length) (i64.const 0xffffffff))
       (then (return (i32.const 2))))
     (local.set $at

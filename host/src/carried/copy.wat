@@ -1,5 +1,5 @@
 ;; Copies between the region space and the guest's memory, for guests to import.
-;; The table is as in access.wat. The engine checks the guest's range.
+;; The table and `fault` are as in access.wat. The engine checks the guest's range.
 (module $genkan
   (import "genkan" "space" (memory $space 65536 65536))
   (import "genkan" "memory" (memory $guest 0))
@@ -12,22 +12,23 @@
     (local.set $entry
       (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
                (i32.const 0xffff0)))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u
-          (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
-                   (i64.extend_i32_u (local.get $length)))
-          (i64.load32_u $space offset=8 (local.get $entry))))
-      (memory.copy $guest $space
-        (local.get $target)
-        (i32.add (i32.load $space offset=4 (local.get $entry)) (i32.wrap_i64 (local.get $pointer)))
-        (local.get $length))
-      (return))
-    (call $fault (local.get $pointer) (i32.const 0) (local.get $length) (i32.const 0))
-    unreachable)
+    (loop $again
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u
+            (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
+                     (i64.extend_i32_u (local.get $length)))
+            (i64.load32_u $space offset=8 (local.get $entry))))
+        (memory.copy $guest $space
+          (local.get $target)
+          (i32.add (i32.load $space offset=4 (local.get $entry)) (i32.wrap_i64 (local.get $pointer)))
+          (local.get $length))
+        (return))
+      (call $fault (local.get $pointer) (i32.const 0) (local.get $length) (i32.const 0))
+      (br $again)))
 
   ;; Copies `length` bytes from the guest's memory to the pointer.
   (func $write_from (export "write_from")
@@ -36,20 +37,21 @@
     (local.set $entry
       (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
                (i32.const 0xffff0)))
-    (block $bad
-      (br_if $bad
-        (i32.ne (i32.load $space (local.get $entry))
-                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-      (br_if $bad
-        (i64.gt_u
-          (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
-                   (i64.extend_i32_u (local.get $length)))
-          (i64.load32_u $space offset=12 (local.get $entry))))
-      (memory.copy $space $guest
-        (i32.add (i32.load $space offset=4 (local.get $entry)) (i32.wrap_i64 (local.get $pointer)))
-        (local.get $source)
-        (local.get $length))
-      (return))
-    (call $fault (local.get $pointer) (i32.const 0) (local.get $length) (i32.const 1))
-    unreachable)
+    (loop $again
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u
+            (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
+                     (i64.extend_i32_u (local.get $length)))
+            (i64.load32_u $space offset=12 (local.get $entry))))
+        (memory.copy $space $guest
+          (i32.add (i32.load $space offset=4 (local.get $entry)) (i32.wrap_i64 (local.get $pointer)))
+          (local.get $source)
+          (local.get $length))
+        (return))
+      (call $fault (local.get $pointer) (i32.const 0) (local.get $length) (i32.const 1))
+      (br $again)))
 )

@@ -41,22 +41,17 @@ unsafe impl Sync for AddressSpace {}
 impl AddressSpace {
     /// Reserves `len` bytes. None can be touched yet, and none uses memory.
     pub(crate) fn reserve(len: usize) -> io::Result<Self> {
-        // SAFETY: a new mapping at an address of the system's choice.
-        let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len,
-                libc::PROT_NONE,
-                libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
+        let mut unused = unused();
+        let base = match unused.iter().position(|reserved| reserved.1 == len) {
+            Some(index) => unused.swap_remove(index).0,
+            None => {
+                drop(unused);
+                reserve_at(std::ptr::null_mut(), len)?
+            }
         };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
+        let base = base as *mut u8;
         Ok(Self {
-            base: NonNull::new(base.cast()).expect("mmap gives no null page"),
+            base: NonNull::new(base).expect("mmap gives no null page"),
             len,
             pages: Mutex::default(),
         })
@@ -136,23 +131,8 @@ impl AddressSpace {
             return;
         }
         let mut pages = self.lock(&range);
-        // SAFETY: as for `map`; the address range stays reserved.
-        let at = unsafe {
-            libc::mmap(
-                self.address(range.start),
-                range.len(),
-                libc::PROT_NONE,
-                libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | libc::MAP_FIXED,
-                -1,
-                0,
-            )
-        };
         // Going on would leave revoked bytes in a guest's reach.
-        assert!(
-            at != libc::MAP_FAILED,
-            "cannot unmap: {}",
-            io::Error::last_os_error()
-        );
+        reserve_at(self.address(range.start), range.len()).expect("pages can be unmapped");
         pages.set(range, None);
     }
 
@@ -225,10 +205,50 @@ impl AddressSpace {
     }
 }
 
+/// Reserves `len` bytes: at `at`, which is ours and loses what is there, or where
+/// the system likes if that is null.
+fn reserve_at(at: *mut libc::c_void, len: usize) -> io::Result<usize> {
+    let fixed = if at.is_null() { 0 } else { libc::MAP_FIXED };
+    // SAFETY: the pages are new or ours, by the callers' word, and Rust holds no
+    // reference into them.
+    let base = unsafe {
+        libc::mmap(
+            at,
+            len,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | fixed,
+            -1,
+            0,
+        )
+    };
+    match base {
+        libc::MAP_FAILED => Err(io::Error::last_os_error()),
+        base => Ok(base as usize),
+    }
+}
+
+/// Reserved ranges that nobody uses, by address and length, with nothing mapped:
+/// to use one again is cheaper than to have the system reserve 8 GiB.
+fn unused() -> MutexGuard<'static, Vec<(usize, usize)>> {
+    static UNUSED: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+    UNUSED.lock().expect("no panic under this lock")
+}
+
+/// How many of them are kept.
+const MOST_UNUSED: usize = 64;
+
 impl Drop for AddressSpace {
     fn drop(&mut self) {
+        let end = self.lock(&(0..0)).end();
+        let base = self.address(0);
+        if end == 0 || reserve_at(base, end).is_ok() {
+            let mut unused = unused();
+            if unused.len() < MOST_UNUSED {
+                return unused.push((base as usize, self.len));
+            }
+        }
         // SAFETY: the reservation is this value's own, and nothing outlives it.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+        unsafe { libc::munmap(base, self.len) };
     }
 }
 

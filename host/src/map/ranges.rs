@@ -53,6 +53,11 @@ impl<P: Copy + PartialEq> RangeMap<P> {
         self.0.insert(start, (end, value));
     }
 
+    /// Where the last range ends; 0 if there is none.
+    pub(super) fn end(&self) -> usize {
+        self.0.last_key_value().map_or(0, |(_, (end, _))| *end)
+    }
+
     /// Whether every byte of `range` is in, and passes `test`.
     pub(super) fn all(&self, range: Range<usize>, test: impl Fn(P) -> bool) -> bool {
         let mut at = range.start;
@@ -73,6 +78,9 @@ pub(crate) struct FreeList(BTreeMap<usize, usize>);
 impl FreeList {
     /// Takes `len` free bytes.
     pub(crate) fn take(&mut self, len: usize) -> Option<usize> {
+        if len == 0 {
+            return Some(0);
+        }
         let (&start, &end) = self.0.iter().find(|(start, end)| **end - **start >= len)?;
         self.0.remove(&start);
         if start + len < end {
