@@ -73,15 +73,15 @@ fn place_of(bytes: &[u8], offset: usize) -> Option<String> {
     let mut names: BTreeMap<u32, String> = BTreeMap::new();
     for payload in Parser::new(0).parse_all(bytes) {
         let Ok(payload) = payload else { break };
-        if let Some((id, range)) = payload.as_section() {
-            if (range.start..range.end).contains(&(offset as _)) {
-                let name = match &payload {
-                    Payload::CustomSection(section) => section.name(),
-                    _ => inspect::section_name(id),
-                };
-                let within = offset - range.start as usize;
-                place = Some(format!("in section {name} at {within:#x}"));
-            }
+        if let Some((id, range)) = payload.as_section()
+            && (range.start..range.end).contains(&(offset as _))
+        {
+            let name = match &payload {
+                Payload::CustomSection(section) => section.name(),
+                _ => inspect::section_name(id),
+            };
+            let within = offset - range.start as usize;
+            place = Some(format!("in section {name} at {within:#x}"));
         }
         match payload {
             Payload::ImportSection(reader) => {

@@ -126,6 +126,8 @@ fn place(folder: &Path, output: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     #[test]
@@ -140,17 +142,12 @@ mod tests {
         let (output, source) = (file("out.wasm", "module"), file("a.rs", "source"));
         let library = file("libx.rlib", "library");
         let environment = [("GENKAN_TEST_UNSET".to_owned(), None)];
+        let (sources, libraries) = (from_ref(&source), from_ref(&library));
         let record = || {
-            Stamp::new(
-                "-O".into(),
-                &output,
-                &environment,
-                &[source.clone()],
-                &[library.clone()],
-            )
-            .unwrap()
-            .save(&stamps)
-            .unwrap();
+            Stamp::new("-O".into(), &output, &environment, sources, libraries)
+                .unwrap()
+                .save(&stamps)
+                .unwrap();
         };
         let current = || current(&stamps, &output, "-O");
 
@@ -176,7 +173,7 @@ mod tests {
             record();
         }
         let environment = [("GENKAN_TEST_UNSET".to_owned(), Some("set".to_owned()))];
-        let other = Stamp::new("-O".into(), &output, &environment, &[source.clone()], &[]);
+        let other = Stamp::new("-O".into(), &output, &environment, sources, &[]);
         other.unwrap().save(&stamps).unwrap();
         assert_eq!(current(), None);
         record();
