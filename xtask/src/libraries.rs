@@ -173,7 +173,7 @@ fn is_mangled(name: &str) -> bool {
 
 /// Functions that LLVM may call where the source does not, and libm's, which
 /// methods of `f64` become.
-fn is_runtime(name: &str) -> bool {
+pub fn is_runtime(name: &str) -> bool {
     const MEMORY: [&str; 6] = ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen"];
     const MATH: [&str; 36] = [
         "acos", "asin", "atan", "atan2", "cbrt", "ceil", "cos", "cosh", "erf", "erfc", "exp",

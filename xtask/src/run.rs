@@ -27,9 +27,20 @@ pub fn run(
         Guest::Module(path) => path.clone(),
         _ => build_guest::build(shell, request)?.path,
     };
+    start(shell, &request.guest, &module, release, arguments)
+}
+
+/// Runs `module`, which was made of `guest`.
+pub fn start(
+    shell: Shell,
+    guest: &Guest,
+    module: &Path,
+    release: bool,
+    arguments: &[OsString],
+) -> anyhow::Result<ExitCode> {
     let mut host = host(shell, release)?;
-    host.arg(&module);
-    match (&request.guest, arguments) {
+    host.arg(module);
+    match (guest, arguments) {
         (guest, []) if *guest == Guest::find(None)? => host.args(CALC),
         (_, arguments) => host.args(arguments),
     };

@@ -11,6 +11,8 @@ use std::str::FromStr as _;
 use anyhow::Context as _;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
+use crate::libraries;
+
 /// What decides how a guest is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
@@ -47,17 +49,71 @@ pub fn shape(root: &Path) -> anyhow::Result<Shape> {
 /// `extern` blocks, also inside macro calls, by their `#[link_name]` if they
 /// have one. A block that names a library (`#[link(name = "c")]`) is about
 /// that library, not the host.
+///
+/// Where a macro's definition has `extern { fn $name … }`, the names are among
+/// the words that macros are called with: all of those are given, for a name
+/// that no symbol has does no harm.
 pub fn host_functions<'a>(
     files: impl IntoIterator<Item = &'a PathBuf>,
 ) -> anyhow::Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
+    let mut crate_tokens = Vec::new();
     for file in files {
         // `include!` and `include_str!` bring files of any kind.
         if file.extension().is_some_and(|extension| extension == "rs") {
-            extern_functions(&tokens(file)?, &mut names);
+            crate_tokens.push(tokens(file)?);
         }
     }
-    Ok(names)
+    Ok(declared(&crate_tokens))
+}
+
+fn declared(crate_tokens: &[TokenStream]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for tokens in crate_tokens {
+        extern_functions(tokens, &mut names);
+    }
+    // No function has that name: it stands for those that a macro makes.
+    if names.remove(TEMPLATE) {
+        for tokens in crate_tokens {
+            macro_words(tokens, &mut names);
+        }
+    }
+    names
+}
+
+/// What [`declared_functions`] gives for `fn $name`.
+const TEMPLATE: &str = "$";
+
+/// The identifiers in the arguments of macro calls, except those that compilers
+/// call by themselves.
+fn macro_words(tokens: &TokenStream, names: &mut BTreeSet<String>) {
+    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
+        let TokenTree::Group(group) = token else {
+            continue;
+        };
+        let is_call = at >= 2
+            && is_punct(&tokens[at - 1], '!')
+            && matches!(&tokens[at - 2], TokenTree::Ident(_));
+        match is_call {
+            true => words(&group.stream(), names),
+            false => macro_words(&group.stream(), names),
+        }
+    }
+}
+
+fn words(tokens: &TokenStream, names: &mut BTreeSet<String>) {
+    for token in tokens.clone() {
+        match token {
+            TokenTree::Group(group) => words(&group.stream(), names),
+            TokenTree::Ident(ident) => {
+                let name = ident.to_string();
+                if !libraries::is_runtime(&name) {
+                    names.insert(name);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
@@ -222,6 +278,10 @@ fn declared_functions(block: &TokenStream, names: &mut BTreeSet<String>) {
                 names.insert(link_name.take().unwrap_or(name));
                 after_fn = false;
             }
+            TokenTree::Punct(punct) if after_fn && punct.as_char() == '$' => {
+                names.insert(TEMPLATE.to_owned());
+                after_fn = false;
+            }
             // `fn(…)` is a type.
             _ => after_fn = is(&token, "fn"),
         }
@@ -229,9 +289,11 @@ fn declared_functions(block: &TokenStream, names: &mut BTreeSet<String>) {
             link_name = string_value(&attribute, "link_name").or(link_name);
         } else if is_punct(&token, ';') {
             link_name = None;
-        } else if let Some(inner) = group(&token, Delimiter::Brace) {
-            // The body of a macro call that makes declarations.
-            declared_functions(&inner, names);
+        } else if let TokenTree::Group(inner) = &token {
+            // The arguments of a macro call that makes declarations, and what
+            // a macro's definition repeats: `$(fn $name();)*`. Parameters of
+            // functions declare nothing, for `fn(…)` has no name.
+            declared_functions(&inner.stream(), names);
         }
     }
 }
@@ -256,8 +318,7 @@ mod tests {
     use super::*;
 
     fn externs(source: &str) -> Vec<String> {
-        let mut names = BTreeSet::new();
-        extern_functions(&lex(source).unwrap(), &mut names);
+        let names = declared(&[lex(source).unwrap()]);
         names.into_iter().collect()
     }
 
@@ -294,6 +355,23 @@ mod tests {
             ),
             ["a", "b", "c"]
         );
+    }
+
+    #[test]
+    fn made_by_a_macro_from_a_name() {
+        let names = externs(
+            "macro_rules! host {
+                 ($($name:ident($($p:ident: $t:ty),*) -> $r:ty;)*) => {
+                     extern \"C\" { $(fn $name($($p: $t),*) -> $r;)* }
+                 };
+             }
+             mod functions { host! { read(p: i64) -> i32; write(p: i64) -> i32; } }
+             fn main() { memcpy(sqrt); }",
+        );
+        for name in ["read", "write"] {
+            assert!(names.iter().any(|found| found == name), "{names:?}");
+        }
+        assert!(!names.iter().any(|found| found == "memcpy"), "{names:?}");
     }
 
     #[test]

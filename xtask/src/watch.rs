@@ -24,23 +24,38 @@ pub fn watch(shell: Shell, request: &Request, arguments: &[OsString]) -> anyhow:
     let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
     let mut files = first_files(&request.guest);
     loop {
-        // Folders, not files: an editor may replace a file by another.
-        for folder in files.iter().filter_map(|file| file.parent()) {
-            if folder.is_dir() && folders.insert(folder.to_owned()) {
-                watcher
-                    .watch(folder, RecursiveMode::NonRecursive)
-                    .with_context(|| format!("cannot watch {}", folder.display()))?;
+        // Before the build too: a change meanwhile is one.
+        follow(&mut watcher, &mut folders, &files)?;
+        match build(shell, request) {
+            Ok((module, sources)) => {
+                files = sources;
+                follow(&mut watcher, &mut folders, &files)?;
+                if let Err(error) = run::start(shell, &request.guest, &module, false, arguments) {
+                    shell::error(format_args!("{error:#}"));
+                }
             }
-        }
-        // What the last build read; of one that failed, what was read before.
-        match once(shell, request, arguments) {
-            Ok(sources) if !sources.is_empty() => files = sources.into_iter().collect(),
-            Ok(_) => {}
+            // A change of what was read before may mend it.
             Err(error) => shell::error(format_args!("{error:#}")),
         }
         shell.status("Watching", format_args!("{} files", files.len()));
         wait(&events, &files)?;
     }
+}
+
+/// Watches the folders of `files`: an editor may replace a file by another.
+fn follow(
+    watcher: &mut notify::RecommendedWatcher,
+    folders: &mut BTreeSet<PathBuf>,
+    files: &BTreeSet<PathBuf>,
+) -> anyhow::Result<()> {
+    for folder in files.iter().filter_map(|file| file.parent()) {
+        if folder.is_dir() && folders.insert(folder.to_owned()) {
+            watcher
+                .watch(folder, RecursiveMode::NonRecursive)
+                .with_context(|| format!("cannot watch {}", folder.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn first_files(guest: &Guest) -> BTreeSet<PathBuf> {
@@ -56,13 +71,15 @@ fn first_files(guest: &Guest) -> BTreeSet<PathBuf> {
     }
 }
 
-fn once(shell: Shell, request: &Request, arguments: &[OsString]) -> anyhow::Result<Vec<PathBuf>> {
-    let sources = match &request.guest {
-        Guest::Module(path) => vec![path.clone()],
-        _ => build_guest::build(shell, request)?.sources,
-    };
-    run::run(shell, request, false, arguments)?;
-    Ok(sources)
+/// The module, and the files that it was made of.
+fn build(shell: Shell, request: &Request) -> anyhow::Result<(PathBuf, BTreeSet<PathBuf>)> {
+    match &request.guest {
+        Guest::Module(path) => Ok((path.clone(), BTreeSet::from([path.clone()]))),
+        _ => {
+            let built = build_guest::build(shell, request)?;
+            Ok((built.path, built.sources.into_iter().collect()))
+        }
+    }
 }
 
 /// Returns when one of `files` has changed.
