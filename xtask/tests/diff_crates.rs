@@ -41,12 +41,17 @@ fn a_guest_with_crates_does_the_same() {
         let what = format!("crates ({profile})");
         let objects = tempfile::tempdir().unwrap();
         // A fresh one would not run rustc, and only rustc says how it links.
-        toolchain::output(cargo(&toolchain, &folder).args([
+        let mut clean = cargo(&toolchain, &folder);
+        clean.args([
             "clean",
             "--quiet",
             "--package=crates",
-        ]))
-        .unwrap();
+            "--target",
+            &target,
+            "--profile",
+            profile,
+        ]);
+        toolchain::output(&mut clean).unwrap();
         let mut rustc = cargo(&toolchain, &folder);
         rustc
             .args([
