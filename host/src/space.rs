@@ -434,7 +434,8 @@ impl Granted {
                         region,
                         len: region_len,
                     }
-                } else if write && grant.access == Access::Read {
+                } else if write && grant.access == Access::Read && end > 0 {
+                    // Of such a region, 0 bytes can be written, as in the table.
                     PointerProblem::ReadOnly {
                         region,
                         len: region_len,
