@@ -174,7 +174,7 @@ fn run(args: &Args, console: &mut Console) -> Result<(), Vec<String>> {
             .build_global();
     }
     let files: Vec<Input<'_>> = inputs.files.iter().map(|file| file.input()).collect();
-    let linked = link::link(&files, &config.options).map_err(|error| vec![error.to_string()])?;
+    let linked = link::link(&files, &config.options).map_err(|error| error.messages().to_vec())?;
     for warning in &linked.warnings {
         console.warning(warning);
     }
