@@ -74,8 +74,8 @@ impl Default for Setup {
     }
 }
 
-/// An instance of a module, with what it was granted. It can be moved to another
-/// thread, and used by one at a time.
+/// An instance of a module, with what it was granted. It stays on the thread that it
+/// was made on; modules and regions can be shared between threads.
 ///
 /// ```
 /// # fn main() -> Result<(), host::Error> {

@@ -214,6 +214,7 @@ impl fmt::Debug for Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        self.0.tag.end();
         let spaces = self.0.spaces.lock().expect("no panic under this lock");
         for space in spaces.iter().filter_map(Weak::upgrade) {
             space.revoke(self.0.tag);
@@ -289,14 +290,18 @@ pub(crate) struct Tag(u32);
 /// pointers negative.
 const GENERATIONS: u16 = 0x7fff;
 
+#[derive(Default)]
 struct Slots {
-    /// How many generations each slot has had.
+    /// How many generations each slot has had, the first being slot 1.
     used: Vec<u16>,
+    /// How many of them are over.
+    over: Vec<u16>,
     free: Vec<u16>,
 }
 
 static SLOTS: Mutex<Slots> = Mutex::new(Slots {
     used: Vec::new(),
+    over: Vec::new(),
     free: Vec::new(),
 });
 
@@ -314,21 +319,25 @@ impl Tag {
         slots.take()
     }
 
+    /// Its region is going.
+    fn end(self) {
+        let mut slots = SLOTS.lock().expect("no panic under this lock");
+        slots.over[usize::from(self.slot()) - 1] += 1;
+    }
+
+    /// Its region is gone, and the slot may have the next.
     fn give_back(self) {
         let mut slots = SLOTS.lock().expect("no panic under this lock");
         slots.give_back(self.slot());
     }
 
-    /// Whether a region that is gone had this tag, and no region has it now.
+    /// Whether a region had this tag that is gone, or going.
     pub(crate) fn is_stale(self) -> bool {
         let slots = SLOTS.lock().expect("no panic under this lock");
         let slot = self.slot();
+        let over = slots.over.get(usize::from(slot).wrapping_sub(1));
         let generation = (self.0 >> 16) as u16;
-        let Some(&used) = slots.used.get(usize::from(slot).wrapping_sub(1)) else {
-            return false;
-        };
-        let current = !slots.free.contains(&slot);
-        (1..=used).any(|n| generation_of(slot, n) == generation && !(n == used && current))
+        (1..=*over.unwrap_or(&0)).any(|n| generation_of(slot, n) == generation)
     }
 }
 
@@ -340,6 +349,7 @@ impl Slots {
                 // Slot 0 is nobody's: no pointer may be 0.
                 let slot = u16::try_from(self.used.len() + 1).ok()?;
                 self.used.push(0);
+                self.over.push(0);
                 slot
             }
         };
@@ -370,10 +380,7 @@ mod tests {
 
     #[test]
     fn no_tag_is_given_twice_and_slots_retire() {
-        let mut slots = Slots {
-            used: Vec::new(),
-            free: Vec::new(),
-        };
+        let mut slots = Slots::default();
         let mut seen = HashSet::new();
         for _ in 0..u32::from(GENERATIONS) * 2 {
             let tag = slots.take().unwrap();
@@ -387,10 +394,7 @@ mod tests {
 
     #[test]
     fn slots_run_out() {
-        let mut slots = Slots {
-            used: Vec::new(),
-            free: Vec::new(),
-        };
+        let mut slots = Slots::default();
         for _ in 0..u16::MAX {
             slots.take().unwrap();
         }

@@ -1,0 +1,356 @@
+//! Guests that want too much: each ends in its own error, and the next one runs.
+
+mod guests;
+
+use host::{Config, Engine, Error, Guest, Limits, Setup};
+use std::time::{Duration, Instant};
+
+fn guest(engine: &Engine, text: &str, limits: Limits) -> Result<Guest, Error> {
+    let module = engine.compile(text.as_bytes()).unwrap();
+    let setup = Setup {
+        limits,
+        ..Setup::default()
+    };
+    Guest::with(&module, setup)
+}
+
+/// The process goes on: a good guest still works.
+fn works(engine: &Engine) {
+    let mut good = guest(
+        engine,
+        r#"(module (func (export "f") (result i32) (i32.const 7)))"#,
+        Limits::default(),
+    )
+    .unwrap();
+    assert_eq!(good.call::<i32>("f", &[]).unwrap(), 7);
+}
+
+const LOOP: &str = r#"(module (func (export "run") (loop (br 0))))"#;
+
+#[test]
+fn fuel_runs_out() {
+    let engine = Engine::new(Config {
+        metered: true,
+        ..Config::default()
+    })
+    .unwrap();
+    let limits = Limits {
+        fuel: Some(100_000),
+        ..Limits::default()
+    };
+    let mut endless = guest(&engine, LOOP, limits.clone()).unwrap();
+    assert!(matches!(
+        endless.call::<()>("run", &[]),
+        Err(Error::OutOfFuel)
+    ));
+    assert_eq!(endless.fuel(), Some(0));
+    assert!(matches!(
+        endless.call::<()>("run", &[]),
+        Err(Error::OutOfFuel)
+    ));
+
+    let text = r#"(module (func (export "f")) (func (export "trap") unreachable))"#;
+    let mut small = guest(&engine, text, limits).unwrap();
+    small.call::<()>("f", &[]).unwrap();
+    let left = small.fuel().unwrap();
+    assert!(left < 100_000 && left > 99_000, "{left}");
+    assert!(matches!(
+        small.call::<()>("trap", &[]),
+        Err(Error::Trap { .. })
+    ));
+    endless.set_fuel(5);
+    assert_eq!(endless.fuel(), Some(5));
+    works(&engine);
+}
+
+#[test]
+fn a_start_function_has_an_end_as_well() {
+    let metered = Engine::new(Config {
+        metered: true,
+        ..Config::default()
+    })
+    .unwrap();
+    let text = "(module (func $f (loop (br 0))) (start $f))";
+    let limits = Limits {
+        deadline: Some(Duration::from_millis(30)),
+        ..Limits::default()
+    };
+    let error = guest(&Engine::default(), text, limits).unwrap_err();
+    assert!(matches!(error, Error::Deadline(_)), "{error:?}");
+    works(&metered);
+}
+
+#[test]
+fn time_runs_out() {
+    let engine = Engine::default();
+    for milliseconds in [1, 20, 100] {
+        let deadline = Duration::from_millis(milliseconds);
+        let limits = Limits {
+            deadline: Some(deadline),
+            ..Limits::default()
+        };
+        let mut endless = guest(&engine, LOOP, limits).unwrap();
+        for _ in 0..3 {
+            let start = Instant::now();
+            let error = endless.call::<()>("run", &[]).unwrap_err();
+            assert!(matches!(error, Error::Deadline(limit) if limit == deadline));
+            assert!(start.elapsed() >= deadline);
+            assert!(start.elapsed() < deadline + Duration::from_secs(5));
+        }
+    }
+    works(&engine);
+}
+
+/// An interrupt that comes as the guest calls the host is missed, and sent again.
+#[test]
+fn time_runs_out_for_a_guest_that_is_mostly_in_the_host() {
+    let engine = Engine::default();
+    let module = engine
+        .compile(
+            br#"(module (import "env" "nap" (func $nap))
+                (func (export "run") (loop (call $nap) (br 0))))"#,
+        )
+        .unwrap();
+    let mut setup = Setup {
+        limits: Limits {
+            deadline: Some(Duration::from_millis(20)),
+            ..Limits::default()
+        },
+        ..Setup::default()
+    };
+    setup.functions.add("env", "nap", |_, _| {
+        std::thread::sleep(Duration::from_millis(1));
+        Ok(Vec::new())
+    });
+    let mut guest = Guest::with(&module, setup).unwrap();
+    assert!(matches!(
+        guest.call::<()>("run", &[]),
+        Err(Error::Deadline(_))
+    ));
+    works(&engine);
+}
+
+#[test]
+fn many_guests_with_deadlines_at_once() {
+    let engine = Engine::default();
+    let module = engine.compile(LOOP.as_bytes()).unwrap();
+    std::thread::scope(|scope| {
+        for i in 0..16 {
+            let module = &module;
+            scope.spawn(move || {
+                let setup = Setup {
+                    limits: Limits {
+                        deadline: Some(Duration::from_millis(10 + i)),
+                        ..Limits::default()
+                    },
+                    ..Setup::default()
+                };
+                let mut guest = Guest::with(module, setup).unwrap();
+                assert!(matches!(
+                    guest.call::<()>("run", &[]),
+                    Err(Error::Deadline(_))
+                ));
+            });
+        }
+    });
+    works(&engine);
+}
+
+#[test]
+fn recursion_ends() {
+    let engine = Engine::default();
+    let text = r#"(module (func $f (export "run") (param i64) (result i64)
+        (i64.add (call $f (i64.add (local.get 0) (i64.const 1))) (local.get 0))))"#;
+    let small = Limits {
+        stack: Some(128 << 10),
+        ..Limits::default()
+    };
+    for limits in [Limits::default(), small] {
+        let mut deep = guest(&engine, text, limits).unwrap();
+        for _ in 0..3 {
+            let error = deep.call::<i64>("run", &[1i64.into()]).unwrap_err();
+            assert!(matches!(error, Error::StackOverflow(_)), "{error:?}");
+        }
+    }
+    works(&engine);
+}
+
+#[test]
+fn memory_ends() {
+    let engine = Engine::default();
+    let limits = || Limits {
+        memory: Some(1 << 20),
+        ..Limits::default()
+    };
+    for memory in [
+        r#"(memory (export "memory") 1)"#,
+        r#"(import "env" "memory" (memory 1))"#,
+    ] {
+        let text = format!(
+            r#"(module {memory}
+                (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+                (func (export "all") (loop
+                    (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
+                    (br 0))))"#
+        );
+        let mut greedy = guest(&engine, &text, limits()).unwrap();
+        assert_eq!(greedy.call::<i32>("grow", &[16.into()]).unwrap(), -1);
+        assert_eq!(greedy.call::<i32>("grow", &[14.into()]).unwrap(), 1);
+        let error = greedy.call::<()>("all", &[]).unwrap_err();
+        assert!(matches!(error, Error::MemoryLimit { limit, .. } if limit == 1 << 20));
+        works(&engine);
+    }
+    let large = guest(&engine, "(module (memory 17))", limits()).unwrap_err();
+    assert!(matches!(large, Error::MemoryLimit { .. }), "{large:?}");
+}
+
+#[test]
+fn a_rust_guest_that_allocates_without_end() {
+    let path = guests::rust(
+        "allocates",
+        r#"
+        #[no_mangle]
+        pub extern "C" fn run() -> usize {
+            let mut all = Vec::new();
+            loop {
+                all.push(vec![1u8; 1 << 20]);
+                if all.len() == usize::MAX { return all.len(); }
+            }
+        }"#,
+    );
+    let setup = Setup {
+        limits: Limits {
+            memory: Some(8 << 20),
+            ..Limits::default()
+        },
+        ..Setup::default()
+    };
+    let mut guest = Guest::with(&guests::load(&path), setup).unwrap();
+    let error = guest.call::<u32>("run", &[]).unwrap_err();
+    assert!(
+        matches!(error, Error::MemoryLimit { .. } | Error::Panic { .. }),
+        "{error:?}"
+    );
+}
+
+/// Windows are no memory of the guest's own.
+#[test]
+fn windows_do_not_count_as_memory() {
+    let engine = Engine::default();
+    let text = r#"(module (import "env" "memory" (memory 1))
+        (import "genkan" "map" (func $map (param i64 i32 i32) (result i32)))
+        (export "map" (func $map))
+        (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
+    let limits = Limits {
+        memory: Some(2 << 16),
+        ..Limits::default()
+    };
+    let mut guest = guest(&engine, text, limits).unwrap();
+    let region = host::Region::zeroed(1 << 20).unwrap();
+    guest.grant(&region, host::Access::Read).unwrap();
+    let args = [region.pointer().into(), (1 << 20).into(), 0.into()];
+    assert_eq!(guest.call::<i32>("map", &args).unwrap(), 1 << 16);
+    assert_eq!(guest.call::<i32>("grow", &[1.into()]).unwrap(), 17);
+    assert_eq!(guest.call::<i32>("grow", &[1.into()]).unwrap(), -1);
+}
+
+#[test]
+fn tables_end() {
+    let engine = Engine::default();
+    let limits = || Limits {
+        table: Some(10),
+        ..Limits::default()
+    };
+    let text = r#"(module (table $t 5 funcref)
+        (func (export "grow") (param i32) (result i32)
+            (table.grow $t (ref.null func) (local.get 0))))"#;
+    let mut greedy = guest(&engine, text, limits()).unwrap();
+    assert_eq!(greedy.call::<i32>("grow", &[6.into()]).unwrap(), -1);
+    assert_eq!(greedy.call::<i32>("grow", &[5.into()]).unwrap(), 5);
+    let large = guest(&engine, "(module (table 11 funcref))", limits()).unwrap_err();
+    assert!(
+        matches!(large, Error::TableLimit { limit: 10 }),
+        "{large:?}"
+    );
+    works(&engine);
+}
+
+#[test]
+fn more_than_one_memory_is_refused() {
+    for text in [
+        "(module (memory 1) (memory 1))",
+        r#"(module (import "a" "b" (memory 1)) (import "a" "c" (memory 1)))"#,
+        "(module (memory 1 1 shared))",
+        "(module (memory i64 1))",
+    ] {
+        let refused = Engine::default()
+            .compile(text.as_bytes())
+            .and_then(|module| Guest::new(&module));
+        assert!(
+            matches!(refused, Err(Error::Compile(_) | Error::Import { .. })),
+            "{text}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_panic_of_the_hosts_stops_the_guest_alone() {
+    let engine = Engine::default();
+    let module = engine
+        .compile(
+            br#"(module
+                (import "env" "boom" (func $boom (param i32) (result i32)))
+                (import "env" "wrong" (func $wrong (result i64)))
+                (memory (export "memory") 1)
+                (func (export "run") (param i32) (result i32) (call $boom (local.get 0)))
+                (func (export "wrong") (result i64) (call $wrong)))"#,
+        )
+        .unwrap();
+    let mut setup = Setup::default();
+    setup.functions.add("env", "boom", |guest, args| {
+        guest.write(65530, &[1; 6])?;
+        let mut bytes = [0; 6];
+        guest.read(65530, &mut bytes)?;
+        assert_eq!(bytes, [1; 6]);
+        match args {
+            [host::Value::I32(0)] => panic!("no zeros"),
+            [host::Value::I32(1)] => Err("no ones".into()),
+            [host::Value::I32(2)] => {
+                guest.write(65530, &[1; 7])?;
+                unreachable!()
+            }
+            _ => Ok(args.to_vec()),
+        }
+    });
+    setup
+        .functions
+        .add("env", "wrong", |_, _| Ok(vec![1i32.into()]));
+    let mut guest = Guest::with(&module, setup).unwrap();
+    let mut run = |n: i32| guest.call::<i32>("run", &[n.into()]);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let panic = run(0).unwrap_err();
+    std::panic::set_hook(hook);
+    assert_eq!(
+        panic.to_string(),
+        "the host's function env.boom panicked: no zeros"
+    );
+    assert!(matches!(panic, Error::HostPanic { .. }));
+    let error = run(1).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the host's function env.boom failed: no ones"
+    );
+    assert!(
+        run(2)
+            .unwrap_err()
+            .to_string()
+            .contains("writable range of 7 bytes")
+    );
+    assert_eq!(run(3).unwrap(), 3);
+    assert!(matches!(
+        guest.call::<i64>("wrong", &[]),
+        Err(Error::HostFunction { .. })
+    ));
+    works(&engine);
+}
