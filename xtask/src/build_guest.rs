@@ -162,9 +162,15 @@ fn build_here(
             fresh: true,
         });
     }
+    let no_compiler = choice.as_ref().err().map(ToString::to_string);
     let (parts, sources) = parts(shell, request, choice)?;
     let environment = &parts.environment;
-    let (linked, libraries) = link(shell, &parts, &request.link, false)?;
+    let linked = link(shell, &parts, &request.link, false);
+    let (linked, libraries) = match no_compiler {
+        // Then what is missing are the compiler's libraries.
+        Some(reason) => linked.context(reason)?,
+        None => linked?,
+    };
     for warning in &linked.warnings {
         shell.warn(warning);
     }

@@ -23,8 +23,8 @@ fn wait_for(lines: &Receiver<String>, words: &str) {
 }
 
 /// A host in the place of the real one would be a mock; without any, `watch`
-/// says that it cannot run the guest and watches on. What is tested is when it
-/// builds.
+/// Without a cargo to build the host, it says so and watches on: what is tested
+/// is when it builds the guest.
 #[test]
 fn it_builds_at_each_change_and_only_then() {
     let place = tempfile::tempdir().unwrap();
