@@ -1,0 +1,69 @@
+/* The functions that genkan's host offers to a guest, for guests in C.
+ *
+ * A pointer is 64 bits that the host gives, and no address: it names a region that
+ * the host granted, and an offset in it. Adding to it moves within the region. The
+ * host checks each access; one that is wrong ends the guest, and the host says what
+ * it was. Numbers are little endian, as all of Wasm is.
+ *
+ * Needs nothing but a compiler for wasm32:
+ *
+ *     clang --target=wasm32 -O2 -c guest.c && cargo xtask build-guest guest.o
+ *
+ * The same functions for Rust are in the package `guest`.
+ */
+#ifndef GENKAN_H
+#define GENKAN_H
+
+#include <stdint.h>
+
+#define GENKAN_IMPORT(name) \
+    __attribute__((import_module("genkan"), import_name(#name))) extern
+
+/* What genkan_check gives, and genkan_try_map when negated. */
+enum genkan_status {
+    GENKAN_OK = 0,
+    GENKAN_BAD_POINTER = 1,   /* never given, or its region was revoked */
+    GENKAN_OUT_OF_BOUNDS = 2, /* beyond the region's end */
+    GENKAN_READ_ONLY = 3,     /* granted for reading */
+    GENKAN_NO_ROOM = 4        /* for a window, in the guest's memory */
+};
+
+typedef uint64_t genkan_pointer;
+
+/* How many bytes there are from the pointer to its region's end. */
+GENKAN_IMPORT(len) uint64_t genkan_len(genkan_pointer pointer);
+
+/* Whether `length` bytes at the pointer can be read, or written if `write` is not 0:
+ * a genkan_status, where the functions below would end the guest. */
+GENKAN_IMPORT(check) int32_t genkan_check(genkan_pointer pointer, uint64_t length, int32_t write);
+
+/* The number at the pointer and `offset` bytes further on. */
+GENKAN_IMPORT(read_u8) uint32_t genkan_read_u8(genkan_pointer pointer, uint32_t offset);
+GENKAN_IMPORT(read_u16) uint32_t genkan_read_u16(genkan_pointer pointer, uint32_t offset);
+GENKAN_IMPORT(read_u32) uint32_t genkan_read_u32(genkan_pointer pointer, uint32_t offset);
+GENKAN_IMPORT(read_u64) uint64_t genkan_read_u64(genkan_pointer pointer, uint32_t offset);
+
+/* Writes a number there. */
+GENKAN_IMPORT(write_u8) void genkan_write_u8(genkan_pointer pointer, uint32_t offset, uint32_t value);
+GENKAN_IMPORT(write_u16) void genkan_write_u16(genkan_pointer pointer, uint32_t offset, uint32_t value);
+GENKAN_IMPORT(write_u32) void genkan_write_u32(genkan_pointer pointer, uint32_t offset, uint32_t value);
+GENKAN_IMPORT(write_u64) void genkan_write_u64(genkan_pointer pointer, uint32_t offset, uint64_t value);
+
+/* Copies `length` bytes from the pointer into the guest's memory, or from it. */
+GENKAN_IMPORT(read_into) void genkan_read_into(genkan_pointer pointer, void *target, uint32_t length);
+GENKAN_IMPORT(write_from) void genkan_write_from(genkan_pointer pointer, const void *source, uint32_t length);
+
+/* Makes `length` bytes at the pointer appear in the guest's memory, without a copy,
+ * to be written as well if `write` is not 0. The address is as aligned as the
+ * pointer's offset, up to a page. */
+GENKAN_IMPORT(map) void *genkan_map(genkan_pointer pointer, uint32_t length, int32_t write);
+
+/* The same, but what would end the guest is a negative genkan_status. */
+GENKAN_IMPORT(try_map) int64_t genkan_try_map(genkan_pointer pointer, uint32_t length, int32_t write);
+
+/* Gives back what genkan_map gave. */
+GENKAN_IMPORT(unmap) void genkan_unmap(const void *address);
+
+#undef GENKAN_IMPORT
+
+#endif

@@ -1,0 +1,251 @@
+//! The command line: what it prints, and the codes that it exits with.
+
+mod guests;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Runs the host; its exit code, and what it printed on stdout and stderr.
+fn host(args: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_host"))
+        .args(args)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn prints(args: &[&str], expected: &str) {
+    assert_eq!(host(args), (0, expected.into(), String::new()), "{args:?}");
+}
+
+fn fails(args: &[&str], message: &str) {
+    let (code, stdout, stderr) = host(args);
+    assert_eq!((code, stdout.as_str()), (1, ""), "{args:?}: {stderr}");
+    assert!(stderr.starts_with("error: "), "{stderr}");
+    assert!(stderr.contains(message), "{args:?}: {stderr}");
+}
+
+fn file(name: &str, contents: impl AsRef<[u8]>) -> String {
+    let path = guests::folder().join(name);
+    std::fs::write(&path, contents).unwrap();
+    path.to_str().unwrap().into()
+}
+
+#[test]
+fn the_memos_job() {
+    let calc = guests::example("calc");
+    let calc = calc.to_str().unwrap();
+    prints(
+        &[calc, "--invoke", "calc", "--data", "0,1,2,3", "20"],
+        "result: 22\n",
+    );
+    prints(&[calc, "--data", "0,0x1,0xff", "255"], "result: 510\n");
+    prints(&[calc, "20", "--data", "0,1,2,3"], "result: 22\n");
+    let three = file("three.bin", [7, 8, 9]);
+    prints(&[calc, "--data-file", &three, "1"], "result: 10\n");
+    // The memo's hazard: this must be no 278.
+    fails(
+        &[calc, "--data", "0,1,2,3", "276"],
+        "argument 2 of calc(i64, i32) -> i32: 276 is not in 0..=255",
+    );
+    fails(
+        &[calc, "--data", "0,1,2,3", "--", "-1"],
+        "-1 is not in 0..=255",
+    );
+    fails(
+        &[calc, "--data", "0,1,2,3", "276u8"],
+        "276 is not in 0..=255",
+    );
+    fails(&[calc, "--data", "0,1", "20"], "has 2 bytes");
+    fails(&[calc, "--data", "", "20"], "has 0 bytes");
+    fails(&[calc, "0", "20"], "0 is never a valid pointer");
+    fails(
+        &[calc, "4096", "20"],
+        "no region that this guest was granted",
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_call() {
+    let add = file(
+        "add.wat",
+        r#"(module
+            (func (export "add") (param i32 i32) (result i32)
+                (i32.add (local.get 0) (local.get 1)))
+            (func (export "wide") (param i64 f64) (result f64)
+                (f64.add (f64.convert_i64_s (local.get 0)) (local.get 1)))
+            (func (export "two") (result i32 i64) (i32.const 1) (i64.const 2))
+            (func (export "none"))
+            (func $inner unreachable)
+            (func $outer (export "trap") (call $inner)))"#,
+    );
+    prints(&[&add, "--invoke", "add", "1", "2"], "result: 3\n");
+    prints(
+        &[&add, "--invoke", "add", "70000i32", "2u8"],
+        "result: 70002\n",
+    );
+    prints(
+        &[&add, "--invoke", "add", "--", "-70000i32", "2"],
+        "result: -69998\n",
+    );
+    prints(&[&add, "--invoke", "wide", "-3", "0.5"], "result: -2.5\n");
+    prints(&[&add, "--invoke", "two"], "result: 1, 2\n");
+    prints(&[&add, "--invoke", "none"], "");
+    fails(
+        &[&add, "--invoke", "add", "1"],
+        "add(i32, i32) -> i32 takes 2 arguments, but 1 was given",
+    );
+    fails(
+        &[&add, "--invoke", "add", "1", "x"],
+        "\"x\" is not a number",
+    );
+    fails(
+        &[&add, "--invoke", "sub"],
+        "exports no function \"sub\"; it exports add(i32, i32) -> i32, ",
+    );
+    fails(&[&add], "it exports add(i32, i32) -> i32");
+    fails(
+        &[&add, "--invoke", "none", "--data", "1"],
+        "takes 0 arguments, but 1 was given",
+    );
+    fails(
+        &[&add, "--invoke", "trap"],
+        "unreachable\n  in inner\n  in outer",
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_module() {
+    fails(&["/no/such/file.wasm"], "/no/such/file.wasm: No such file");
+    fails(&[&file("text.wasm", "hello")], "not a Wasm module");
+    fails(&[&file("empty.wasm", "")], "it is empty");
+    fails(
+        &[&file("cut.wasm", b"\0asm\x01\0\0\0\x01")],
+        "not a Wasm module",
+    );
+    fails(
+        &[&file("component.wasm", b"\0asm\x0d\0\x01\0")],
+        "a component",
+    );
+    fails(
+        &[&file("bad.wat", "(module (func (result i32)))")],
+        "cannot compile",
+    );
+    fails(&[&file("worse.wat", "(module (fun))")], "not a Wasm module");
+    fails(
+        &[&file(
+            "import.wat",
+            r#"(module (import "env" "f" (func (param i32))))"#,
+        )],
+        "exports no function",
+    );
+    fails(
+        &[&file(
+            "import2.wat",
+            r#"(module (import "env" "f" (func (param i32))) (func (export "g")))"#,
+        )],
+        "imports the function env.f(i32), which the host does not offer",
+    );
+}
+
+#[test]
+fn an_object_is_not_a_module() {
+    // A module with a `linking` section, as compilers write objects.
+    let object = b"\0asm\x01\0\0\0\0\x09\x07linking\x02";
+    fails(&[&file("object.o", object)], "cargo xtask build-guest");
+}
+
+#[test]
+fn a_programs_code_is_the_hosts() {
+    let program = guests::rust(
+        "program_code",
+        r#"fn main() {
+            let args: Vec<String> = std::env::args().skip(1).collect();
+            println!("{args:?} {:?}", std::env::var("V"));
+            std::process::exit(args.len() as i32)
+        }"#,
+    );
+    let program = program.to_str().unwrap();
+    let (code, stdout, _) = host(&[program, "--env", "V=1", "a", "b", "c"]);
+    assert_eq!(
+        (code, stdout.as_str()),
+        (3, "[\"a\", \"b\", \"c\"] Ok(\"1\")\n")
+    );
+    let (code, stdout, _) = host(&[program, "--", "--env", "V=1"]);
+    assert_eq!(
+        (code, stdout.as_str()),
+        (2, "[\"--env\", \"V=1\"] Err(NotPresent)\n")
+    );
+    let (code, ..) = host(&[program]);
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn limits_end_a_guest() {
+    let text = r#"(module (memory 1) (func (export "f") (loop (br 0))))"#;
+    let endless = file("endless.wat", text);
+    fails(&[&endless, "--fuel", "10000"], "used up its fuel");
+    fails(&[&endless, "--timeout", "0.05"], "did not end within 50ms");
+    fails(&[&endless, "--max-memory", "0"], "0 bytes of memory");
+}
+
+#[test]
+fn usage_errors_are_clap_s() {
+    assert_eq!(host(&[]).0, 2);
+    assert_eq!(host(&["x.wasm", "--nonsense"]).0, 2);
+    assert_eq!(host(&["x.wasm", "--timeout", "soon"]).0, 2);
+    let (code, help, _) = host(&["--help"]);
+    assert_eq!(code, 0);
+    for said in ["Examples:", "Exit codes:", "--invoke", "1000u32"] {
+        assert!(help.contains(said), "{said}");
+    }
+    fails(&["x.wasm", "--data", "256"], "");
+    let calc = guests::example("calc");
+    fails(
+        &[calc.to_str().unwrap(), "--data", "256", "1"],
+        "not a byte",
+    );
+}
+
+#[test]
+fn nobody_needs_to_read_the_result() {
+    let calc = guests::example("calc");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_host"))
+        .args([calc.to_str().unwrap(), "--data", "0,1,2,3", "20"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_cache_is_used_the_second_time() {
+    let calc = guests::example("calc");
+    let cache = guests::folder().join(format!("cli-cache-{}", std::process::id()));
+    let cache = cache.to_str().unwrap();
+    for _ in 0..2 {
+        prints(
+            &[
+                calc.to_str().unwrap(),
+                "--cache",
+                cache,
+                "--data",
+                "0,1,2,3",
+                "20",
+            ],
+            "result: 22\n",
+        );
+    }
+    // The guest, and the carried module that it needs.
+    assert_eq!(Path::new(cache).read_dir().unwrap().count(), 2);
+    std::fs::remove_dir_all(cache).unwrap();
+}
