@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
@@ -57,19 +57,45 @@ pub fn write_program(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_with_mode(path, bytes, 0o777)
 }
 
-#[cfg_attr(not(unix), expect(unused_variables))]
 fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     let context = || format!("cannot write {}", path.display());
-    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return std::fs::write(path, bytes).with_context(context);
+    match Place::of(path) {
+        Place::Device => std::fs::write(path, bytes).with_context(context),
+        Place::File(target) => {
+            let mut file = beside(&target, mode).with_context(context)?;
+            file.write_all(bytes).with_context(context)?;
+            file.persist(&target).with_context(context)?;
+            Ok(())
+        }
     }
-    // A symbolic link stays one; what it leads to is replaced.
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+}
+
+/// What a path leads to.
+enum Place {
+    /// A regular file, there or not. A symbolic link stays one: this is what
+    /// it leads to.
+    File(PathBuf),
+    /// A device or a pipe.
+    Device,
+}
+
+impl Place {
+    fn of(path: &Path) -> Self {
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Place::Device;
+        }
+        Place::File(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
+    }
+}
+
+/// A temporary file in the folder of `target`, which is made if it is missing.
+#[cfg_attr(not(unix), expect(unused_variables))]
+fn beside(target: &Path, mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    std::fs::create_dir_all(folder).with_context(context)?;
+    std::fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".genkan-");
     #[cfg(unix)]
@@ -78,10 +104,76 @@ fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
         // As any new file: the umask decides, not tempfile's 0600.
         builder.permissions(std::fs::Permissions::from_mode(mode));
     }
-    let mut file = builder.tempfile_in(folder).with_context(context)?;
-    file.write_all(bytes).with_context(context)?;
-    file.persist(&target).with_context(context)?;
-    Ok(())
+    builder.tempfile_in(folder)
+}
+
+/// A program in the making: the linker writes it through a map, without a copy
+/// in memory, and [`Program::finish`] puts it in its place.
+pub struct Program {
+    path: PathBuf,
+    space: Space,
+}
+
+enum Space {
+    None,
+    Mapped(PathBuf, tempfile::NamedTempFile, memmap2::MmapMut),
+    /// For a device, a pipe or a program of no bytes.
+    Memory(Vec<u8>),
+}
+
+impl Program {
+    /// Nothing is made yet.
+    pub fn new(path: &Path) -> Self {
+        Program {
+            path: path.to_owned(),
+            space: Space::None,
+        }
+    }
+
+    /// What has been written.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.space {
+            Space::None => &[],
+            Space::Mapped(_, _, map) => map,
+            Space::Memory(bytes) => bytes,
+        }
+    }
+
+    /// Puts the file in its place, or writes to the device.
+    pub fn finish(self) -> anyhow::Result<()> {
+        let context = || format!("cannot write {}", self.path.display());
+        match self.space {
+            Space::None => Ok(()),
+            Space::Mapped(target, file, map) => {
+                drop(map);
+                file.persist(target).with_context(context)?;
+                Ok(())
+            }
+            Space::Memory(bytes) => std::fs::write(&self.path, bytes).with_context(context),
+        }
+    }
+}
+
+impl crate::link::Output for Program {
+    fn space(&mut self, len: usize) -> std::io::Result<&mut [u8]> {
+        self.space = match Place::of(&self.path) {
+            Place::File(target) if len > 0 => {
+                let file = beside(&target, 0o777)?;
+                file.as_file().set_len(len as u64)?;
+                // SAFETY: the file is new and nobody else knows its name; if
+                // another process finds and truncates it nevertheless, writing
+                // raises SIGBUS and this process ends, with nothing in place.
+                let map = unsafe { memmap2::MmapMut::map_mut(file.as_file()) }?;
+                Space::Mapped(target, file, map)
+            }
+            _ => Space::Memory(vec![0; len]),
+        };
+        Ok(match &mut self.space {
+            Space::None => &mut [],
+            Space::Mapped(_, _, map) => map,
+            Space::Memory(bytes) => bytes,
+        })
+    }
 }
 
 /// SHA-256, as lower-case hexadecimal digits.

@@ -1,5 +1,5 @@
-//! Writes the code section: takes the layout, gives every function's body with
-//! its relocations applied, and where each body begins.
+//! The code section: takes the layout, gives the size of every function's body
+//! and where it begins, and writes the bodies with their relocations applied.
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use super::live::{FunctionRef, Live};
 use super::made;
 use super::object::Relocation;
 use super::options::Options;
-use super::relocate::{self, Relocator, Site};
+use super::relocate::{self, Encoding, Relocator, Site};
 use super::symbols::Program;
 
 /// A function of the module, ready to be written.
@@ -22,14 +22,17 @@ struct Body<'p> {
     size: u32,
 }
 
-/// The contents of the code section.
-pub struct Code {
-    /// The contents, from the number of functions on.
-    pub contents: Vec<u8>,
-    /// Per object and function, where its body begins in `contents`.
+/// The code section, ready to be written.
+pub struct Code<'p> {
+    bodies: Vec<Body<'p>>,
+    /// Bytes of its contents, from the number of functions on.
+    pub size: usize,
+    /// Per object and function, where its body begins in the contents.
     pub offsets: Vec<Vec<u32>>,
     /// Per function of the module, its offset and size there.
     pub extents: Vec<(u32, u32)>,
+    parallel: bool,
+    compress: bool,
 }
 
 const NO_SITE: Site = Site {
@@ -41,16 +44,16 @@ const NO_SITE: Site = Site {
 /// Inputs below this many bytes are not worth a second thread.
 const PARALLEL: usize = 1 << 18;
 
-/// Writes all functions.
-pub fn write(
-    program: &Program,
+/// Decides where every function goes.
+pub fn plan<'p>(
+    program: &'p Program,
     live: &Live,
     layout: &Layout,
     relocator: &Relocator,
     options: &Options,
-) -> Result<Code> {
+) -> Result<Code<'p>> {
     let compress = options.compress_relocations;
-    let prepare = |function: &FunctionRef| -> Result<Body> {
+    let prepare = |function: &FunctionRef| -> Result<Body<'p>> {
         match *function {
             FunctionRef::Object(number, index) => {
                 let object = &program.objects[number as usize];
@@ -101,9 +104,7 @@ pub fn write(
             .collect::<Result<_>>()?
     };
 
-    let mut contents = Vec::new();
-    wasm_encoder::Encode::encode(&(bodies.len() as u32), &mut contents);
-    let mut at = contents.len();
+    let mut at = relocate::shortest_len(Encoding::Unsigned, bodies.len() as u32);
     let mut extents = Vec::with_capacity(bodies.len());
     let mut offsets: Vec<Vec<u32>> = program
         .objects
@@ -111,7 +112,7 @@ pub fn write(
         .map(|o| vec![NONE; o.functions.len()])
         .collect();
     for body in &bodies {
-        let prefix = relocate::shortest_len(relocate::Encoding::Unsigned, body.size);
+        let prefix = relocate::shortest_len(Encoding::Unsigned, body.size);
         let start = at + prefix;
         extents.push((at as u32, prefix as u32 + body.size));
         if let Some((object, index)) = body.of {
@@ -119,29 +120,36 @@ pub fn write(
         }
         at = start + body.size as usize;
     }
-    contents.resize(at, 0);
-
-    let mut slots = Vec::with_capacity(bodies.len());
-    let mut rest = &mut contents[..];
-    let mut done = 0;
-    for (body, &(offset, len)) in bodies.iter().zip(&extents) {
-        let (_, after) = rest.split_at_mut(offset as usize - done);
-        let (slot, after) = after.split_at_mut(len as usize);
-        slots.push((body, slot));
-        done = (offset + len) as usize;
-        rest = after;
-    }
-    let fill = |(body, slot): (&Body, &mut [u8])| fill(body, slot, relocator, compress);
-    if parallel {
-        slots.into_par_iter().with_min_len(64).for_each(fill);
-    } else {
-        slots.into_iter().for_each(fill);
-    }
     Ok(Code {
-        contents,
+        bodies,
+        size: at,
         offsets,
         extents,
+        parallel,
+        compress,
     })
+}
+
+impl Code<'_> {
+    /// Writes the contents into `out`, which is [`Code::size`] bytes long.
+    pub fn write(&self, relocator: &Relocator, out: &mut [u8]) {
+        let mut count = Vec::with_capacity(5);
+        wasm_encoder::Encode::encode(&(self.bodies.len() as u32), &mut count);
+        let (head, mut rest) = out.split_at_mut(count.len());
+        head.copy_from_slice(&count);
+        let mut slots = Vec::with_capacity(self.bodies.len());
+        for (body, &(_, len)) in self.bodies.iter().zip(&self.extents) {
+            let (slot, after) = rest.split_at_mut(len as usize);
+            slots.push((body, slot));
+            rest = after;
+        }
+        let fill = |(body, slot): (&Body, &mut [u8])| fill(body, slot, relocator, self.compress);
+        if self.parallel {
+            slots.into_par_iter().with_min_len(64).for_each(fill);
+        } else {
+            slots.into_iter().for_each(fill);
+        }
+    }
 }
 
 fn fill(body: &Body, slot: &mut [u8], relocator: &Relocator, compress: bool) {

@@ -1,6 +1,6 @@
-//! Writes custom sections that come from the objects: debug information and
-//! what authors put there. Takes the objects, gives each section's contents,
-//! sections of one name joined, their relocations applied.
+//! Custom sections that come from the objects: debug information and what
+//! authors put there. Takes the objects, gives each section's size, sections of
+//! one name joined, and writes them with their relocations applied.
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
@@ -141,42 +141,47 @@ fn tombstone(name: &str) -> Option<u32> {
     }
 }
 
-impl<'a> Section<'a> {
-    /// The contents, relocated.
-    pub fn write(mut self, program: &Program<'a>, relocator: &Relocator) -> Result<Vec<u8>> {
-        let size = match self.contents {
-            Contents::Merged(contents) => return Ok(contents),
-            Contents::Joined(size) => size,
-        };
-        let mut contents = vec![0; size];
+impl Section<'_> {
+    /// Bytes of the contents.
+    pub fn size(&self) -> usize {
+        match &self.contents {
+            Contents::Merged(contents) => contents.len(),
+            Contents::Joined(size) => *size,
+        }
+    }
+
+    /// Writes the contents, relocated, into `out`, which is [`Section::size`]
+    /// bytes long.
+    pub fn write(&self, program: &Program, relocator: &Relocator, out: &mut [u8]) -> Result<()> {
+        if let Contents::Merged(contents) = &self.contents {
+            out.copy_from_slice(contents);
+            return Ok(());
+        }
+        let parallel = out.len() > 1 << 16;
         let mut slots = Vec::with_capacity(self.inputs.len());
-        let mut rest = &mut contents[..];
+        let mut rest = out;
         let mut done = 0;
-        for (object, index) in std::mem::take(&mut self.inputs) {
+        for &(object, index) in &self.inputs {
             let len = program.objects[object as usize].customs[index as usize]
                 .data
                 .len();
             let start = relocator.sections[object as usize][index as usize].offset(0) as usize;
-            let (_, after) = rest.split_at_mut(start - done);
+            let (padding, after) = rest.split_at_mut(start - done);
+            padding.fill(0);
             let (slot, after) = after.split_at_mut(len);
             slots.push((object, index, slot));
             done = start + len;
             rest = after;
         }
-        let name = self.name;
-        slots
-            .into_par_iter()
-            .try_for_each(|(object, index, slot)| {
-                fill(
-                    &program.objects[object as usize],
-                    object,
-                    index,
-                    slot,
-                    name,
-                    relocator,
-                )
-            })?;
-        Ok(contents)
+        let fill = |(object, index, slot): (u32, u32, &mut [u8])| {
+            let input = &program.objects[object as usize];
+            fill(input, object, index, slot, self.name, relocator)
+        };
+        if parallel {
+            slots.into_par_iter().try_for_each(fill)
+        } else {
+            slots.into_iter().try_for_each(fill)
+        }
     }
 }
 

@@ -23,13 +23,23 @@ mod types;
 mod write;
 
 pub use error::{Error, Result};
+pub use write::Output;
 
 pub use options::{
     BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
 };
 pub use report::{Item, Origin, Pulled, Report};
 
-/// What a link yields.
+/// What a link yields besides the module.
+#[derive(Debug)]
+pub struct Notes {
+    /// What the user should know, one line each.
+    pub warnings: Vec<String>,
+    /// Filled if [`Options::report`] asks.
+    pub report: Report,
+}
+
+/// A module and what there is to say about it.
 #[derive(Debug)]
 pub struct Linked {
     /// The module, valid WebAssembly.
@@ -47,18 +57,37 @@ pub struct Linked {
 /// If an input is damaged or not for WebAssembly with a 32-bit memory, symbols
 /// conflict or are missing, or the options ask for what is impossible.
 pub fn link(inputs: &[Input<'_>], options: &Options) -> Result<Linked> {
+    let mut module = Vec::new();
+    let Notes { warnings, report } = link_into(inputs, options, &mut module)?;
+    Ok(Linked {
+        module,
+        warnings,
+        report,
+    })
+}
+
+/// Links `inputs`, in their order, and writes the module to `output`, such as
+/// a mapped file.
+///
+/// # Errors
+///
+/// Those of [`link`], and what `output` says. It may have been written in part.
+pub fn link_into(
+    inputs: &[Input<'_>],
+    options: &Options,
+    output: &mut dyn Output,
+) -> Result<Notes> {
     let mut program = resolve::resolve(inputs, options)?;
     panic::replace(&mut program, options.panic);
     let mut live = live::mark(&mut program, options)?;
     let layout = layout::lay_out(&mut program, &mut live, options)?;
-    let written = write::write(&program, &live, &layout, options)?;
+    let extents = write::write(&program, &live, &layout, options, output)?;
     let report = if options.report {
-        report::report(&program, &live, &layout, &written)
+        report::report(&program, &live, &layout, &extents)
     } else {
         Report::default()
     };
-    Ok(Linked {
-        module: written.module,
+    Ok(Notes {
         warnings: program.warnings,
         report,
     })

@@ -52,7 +52,6 @@ use super::layout::Layout;
 use super::live::{Chunk, FunctionRef, Live};
 use super::object::{Kind, Object};
 use super::symbols::Program;
-use super::write::Written;
 
 fn origin(object: &Object) -> Origin {
     Origin {
@@ -62,11 +61,16 @@ fn origin(object: &Object) -> Origin {
 }
 
 /// Fills the report of a link that is done.
-pub(super) fn report(program: &Program, live: &Live, layout: &Layout, written: &Written) -> Report {
+pub(super) fn report(
+    program: &Program,
+    live: &Live,
+    layout: &Layout,
+    extents: &[(u32, u32)],
+) -> Report {
     let functions = layout
         .functions
         .iter()
-        .zip(&written.extents)
+        .zip(extents)
         .map(|(function, extent)| {
             let (offset, size) = *extent;
             let (name, origin, wanted_by) = match *function {

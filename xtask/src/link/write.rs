@@ -8,10 +8,11 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use wasm_encoder::{
     ConstExpr, CustomSection, ElementSection, Elements, Encode, ExportKind, ExportSection,
-    FunctionSection, NameMap, NameSection, ProducersField, ProducersSection, Section, StartSection,
+    FunctionSection, NameMap, NameSection, ProducersField, ProducersSection, Section, SectionId,
+    StartSection,
 };
 
-use super::code::{self, Code};
+use super::code;
 use super::custom;
 use super::error::{Error, Result};
 use super::features;
@@ -23,36 +24,48 @@ use super::relocate::{Relocator, Site};
 use super::symbols::{Body, Definition, MadeGlobal, Program, SymbolId, Target};
 use super::types;
 
-/// The module, and its functions' extents for the report.
-pub struct Written {
-    /// The bytes.
-    pub module: Vec<u8>,
-    /// Per function, offset and size in the code section's contents.
-    pub extents: Vec<(u32, u32)>,
+/// Where the module goes: asked once, when its size is known.
+pub trait Output {
+    /// Space for `len` bytes, all zero.
+    fn space(&mut self, len: usize) -> std::io::Result<&mut [u8]>;
 }
 
-/// Writes the module.
+impl Output for Vec<u8> {
+    fn space(&mut self, len: usize) -> std::io::Result<&mut [u8]> {
+        self.clear();
+        self.resize(len, 0);
+        Ok(self)
+    }
+}
+
+/// A stretch of the module.
+enum Stretch<'p, 'a> {
+    Bytes(Vec<u8>),
+    Code(code::Code<'p>),
+    Data(Run<'p>),
+    Custom(custom::Section<'a>),
+}
+
+/// Writes the module to `output`; gives, per function, its offset and size in
+/// the code section's contents.
 ///
 /// # Errors
 ///
-/// If two exports have one name, features disagree, or a relocation of debug
-/// information is damaged.
+/// If two exports have one name, features disagree, a relocation of debug
+/// information is damaged, or there is no space.
 pub fn write(
     program: &Program,
     live: &Live,
     layout: &Layout,
     options: &Options,
-) -> Result<Written> {
+    output: &mut dyn Output,
+) -> Result<Vec<(u32, u32)>> {
     let uses_tls = layout.segments.iter().any(|s| s.name == ".tdata");
     features::check(program, options, uses_tls)?;
     let mut relocator = Relocator::new(program, layout);
-    let code = code::write(program, live, layout, &relocator, options)?;
-    let Code {
-        contents,
-        offsets,
-        extents,
-    } = code;
-    relocator.function_offsets = offsets;
+    let mut code = code::plan(program, live, layout, &relocator, options)?;
+    relocator.function_offsets = std::mem::take(&mut code.offsets);
+    let extents = code.extents.clone();
     let (customs, moved) = custom::lay_out(program, live, options)?;
     relocator.sections = moved;
 
@@ -62,8 +75,8 @@ pub fn write(
         layout,
         options,
     };
+    let mut stretches = Vec::new();
     let mut out = wasm_encoder::Module::HEADER.to_vec();
-    out.reserve(contents.len() + 4096);
     writer.types(&mut out);
     writer.imports(&mut out);
     writer.functions(&mut out);
@@ -77,23 +90,56 @@ pub fn write(
     }
     writer.elements(&mut out);
     if !layout.functions.is_empty() {
-        section(&mut out, 10, &contents);
-        drop(contents);
+        out.push(SectionId::Code.into());
+        code.size.encode(&mut out);
+        stretches.push(Stretch::Bytes(std::mem::take(&mut out)));
+        stretches.push(Stretch::Code(code));
     }
-    writer.data(&mut out, &relocator)?;
-    for custom in customs {
-        let name = custom.name;
-        let data = custom.write(program, &relocator)?;
-        custom_section(&mut out, name, &data);
+    writer.data(&mut out, &mut stretches);
+    for section in customs {
+        out.push(SectionId::Custom.into());
+        let mut name = Vec::new();
+        section.name.encode(&mut name);
+        (name.len() + section.size()).encode(&mut out);
+        out.append(&mut name);
+        stretches.push(Stretch::Bytes(std::mem::take(&mut out)));
+        stretches.push(Stretch::Custom(section));
     }
     writer.names(&mut out);
     writer.producers(&mut out);
     writer.target_features(&mut out);
-    writer.build_id(&mut out);
-    Ok(Written {
-        module: out,
-        extents,
-    })
+    stretches.push(Stretch::Bytes(out));
+
+    let size: usize = stretches.iter().map(Stretch::size).sum();
+    let build_id = writer.build_id_size();
+    let whole = output
+        .space(size + build_id)
+        .map_err(|e| Error::new(format!("no space for a module of {size} bytes: {e}")))?;
+    let (module, id) = whole.split_at_mut(size);
+    let mut rest = &mut *module;
+    for stretch in &stretches {
+        let (here, after) = rest.split_at_mut(stretch.size());
+        match stretch {
+            Stretch::Bytes(bytes) => here.copy_from_slice(bytes),
+            Stretch::Code(code) => code.write(&relocator, here),
+            Stretch::Data(run) => writer.fill(run, here, &relocator)?,
+            Stretch::Custom(section) => section.write(program, &relocator, here)?,
+        }
+        rest = after;
+    }
+    id.copy_from_slice(&writer.build_id(module));
+    Ok(extents)
+}
+
+impl Stretch<'_, '_> {
+    fn size(&self) -> usize {
+        match self {
+            Stretch::Bytes(bytes) => bytes.len(),
+            Stretch::Code(code) => code.size,
+            Stretch::Data(run) => (run.end - run.start) as usize,
+            Stretch::Custom(section) => section.size(),
+        }
+    }
 }
 
 fn section(out: &mut Vec<u8>, id: u8, contents: &[u8]) {
@@ -132,7 +178,7 @@ struct Writer<'p, 'a> {
     options: &'p Options,
 }
 
-impl Writer<'_, '_> {
+impl<'p, 'a> Writer<'p, 'a> {
     fn types(&self, out: &mut Vec<u8>) {
         if self.layout.types.is_empty() {
             return;
@@ -468,7 +514,7 @@ impl Writer<'_, '_> {
     }
 
     /// What of the data has bytes in the module.
-    fn runs(&self) -> Vec<Run<'_>> {
+    fn runs(&self) -> Vec<Run<'p>> {
         let mut runs = Vec::new();
         for segment in self
             .layout
@@ -492,7 +538,7 @@ impl Writer<'_, '_> {
         runs
     }
 
-    fn run<'l>(&self, segment: &'l Segment<'l>, parts: &'l [Part], end: u32) -> Run<'l> {
+    fn run<'l>(&self, segment: &'l Segment, parts: &'l [Part], end: u32) -> Run<'l> {
         Run {
             segment,
             parts,
@@ -515,25 +561,34 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn data(&self, out: &mut Vec<u8>, relocator: &Relocator) -> Result<()> {
+    fn data(&self, out: &mut Vec<u8>, stretches: &mut Vec<Stretch<'p, 'a>>) {
         let runs = self.runs();
         if runs.is_empty() {
-            return Ok(());
+            return;
         }
-        let mut contents = Vec::new();
-        runs.len().encode(&mut contents);
-        for run in &runs {
-            0u32.encode(&mut contents);
-            let address = run.segment.address + run.start;
-            ConstExpr::i32_const(address as i32).encode(&mut contents);
-            let size = run.end - run.start;
-            size.encode(&mut contents);
-            let start = contents.len();
-            contents.resize(start + size as usize, 0);
-            self.fill(run, &mut contents[start..], relocator)?;
+        let heads: Vec<Vec<u8>> = runs
+            .iter()
+            .map(|run| {
+                let mut head = Vec::new();
+                0u32.encode(&mut head);
+                let address = run.segment.address + run.start;
+                ConstExpr::i32_const(address as i32).encode(&mut head);
+                (run.end - run.start).encode(&mut head);
+                head
+            })
+            .collect();
+        let mut count = Vec::new();
+        runs.len().encode(&mut count);
+        let bytes = runs.iter().map(|run| (run.end - run.start) as usize);
+        let size = count.len() + heads.iter().map(Vec::len).sum::<usize>() + bytes.sum::<usize>();
+        out.push(SectionId::Data.into());
+        size.encode(out);
+        out.append(&mut count);
+        for (mut head, run) in heads.into_iter().zip(runs) {
+            out.append(&mut head);
+            stretches.push(Stretch::Bytes(std::mem::take(out)));
+            stretches.push(Stretch::Data(run));
         }
-        section(out, 11, &contents);
-        Ok(())
     }
 
     fn fill(&self, run: &Run, bytes: &mut [u8], relocator: &Relocator) -> Result<()> {
@@ -753,17 +808,25 @@ impl Writer<'_, '_> {
         custom_section(out, "target_features", &data);
     }
 
-    fn build_id(&self, out: &mut Vec<u8>) {
-        let hash = || Sha256::digest(&out[..]);
+    fn build_id_size(&self) -> usize {
+        // It depends on the kind of build id alone.
+        self.build_id(&[]).len()
+    }
+
+    /// The `build_id` section of a module that is `module` without it.
+    fn build_id(&self, module: &[u8]) -> Vec<u8> {
+        let hash = || Sha256::digest(module);
         let id: Vec<u8> = match &self.options.build_id {
-            BuildId::None => return,
+            BuildId::None => return Vec::new(),
             BuildId::Fast => hash()[..16].to_vec(),
             BuildId::Sha1 => hash()[..20].to_vec(),
             BuildId::Bytes(bytes) => bytes.clone(),
         };
         let mut data = Vec::new();
         id.as_slice().encode(&mut data);
-        custom_section(out, "build_id", &data);
+        let mut section = Vec::new();
+        custom_section(&mut section, "build_id", &data);
+        section
     }
 }
 

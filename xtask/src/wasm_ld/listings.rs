@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use rustc_demangle::demangle;
 use wasmparser::{Parser, Payload};
 
-use crate::link::{Item, Linked, Origin, Report};
+use crate::link::{Item, Origin, Report};
 
 /// `file` or `archive(member)`.
 pub struct Place<'a>(pub &'a Origin);
@@ -22,9 +22,9 @@ impl fmt::Display for Place<'_> {
 
 /// What is where in the module: one line a section, function and data symbol,
 /// in columns of hexadecimal digits.
-pub fn map(linked: &Linked) -> String {
+pub fn map(report: &Report, module: &[u8]) -> String {
     let mut text = String::from("    Addr      Off     Size Out     In      Symbol\n");
-    for payload in Parser::new(0).parse_all(&linked.module) {
+    for payload in Parser::new(0).parse_all(module) {
         let Ok(payload) = payload else { break };
         let Some((id, range)) = payload.as_section() else {
             continue;
@@ -44,12 +44,12 @@ pub fn map(linked: &Linked) -> String {
         }
         match payload {
             Payload::CodeSectionStart { .. } => {
-                for item in &linked.report.functions {
+                for item in &report.functions {
                     item_lines(&mut text, None, offset + item.position, item);
                 }
             }
             Payload::DataSection(segments) => {
-                data(&mut text, segments, &linked.report);
+                data(&mut text, segments, report);
             }
             _ => {}
         }

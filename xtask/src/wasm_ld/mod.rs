@@ -9,13 +9,13 @@ mod listings;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::Style;
 
 use crate::files;
-use crate::link::{self, Input, Linked};
+use crate::link::{self, Input, Report};
 use crate::shell::{BAD, Color, WARNING};
 
 use args::{Args, Opt};
@@ -174,46 +174,50 @@ fn run(args: &Args, console: &mut Console) -> Result<(), Vec<String>> {
             .build_global();
     }
     let files: Vec<Input<'_>> = inputs.files.iter().map(|file| file.input()).collect();
-    let linked = link::link(&files, &config.options).map_err(|error| error.messages().to_vec())?;
-    for warning in &linked.warnings {
+    let mut program = files::Program::new(&config.output);
+    let notes = link::link_into(&files, &config.options, &mut program)
+        .map_err(|error| error.messages().to_vec())?;
+    for warning in &notes.warnings {
         console.warning(warning);
     }
     // Fatal warnings: nothing is written.
     if console.errors > 0 {
         return Ok(());
     }
-    write(&config, &files, &linked).map_err(|error| vec![format!("{error:#}")])
+    write(&config, &files, &notes.report, program).map_err(|error| vec![format!("{error:#}")])
 }
 
-fn write(config: &Config, files: &[Input<'_>], linked: &Linked) -> anyhow::Result<()> {
+fn write(
+    config: &Config,
+    files: &[Input<'_>],
+    report: &Report,
+    program: files::Program,
+) -> anyhow::Result<()> {
     if config.trace {
         let always = files
             .iter()
             .filter(|file| file.role == link::Role::Default && !file.bytes.starts_with(b"!"));
         let mut text: String = always.map(|file| format!("{}\n", file.name)).collect();
         text.extend(
-            linked
-                .report
+            report
                 .pulled
                 .iter()
                 .map(|pulled| format!("{}\n", Place(&pulled.origin))),
         );
         print(&text);
     }
-    let listings = [
-        (&config.map, listings::map as fn(&Linked) -> String),
-        (&config.why_extract, |linked| {
-            listings::why_extract(&linked.report)
-        }),
-    ];
+    let map = || listings::map(report, program.bytes());
+    let why_extract = || listings::why_extract(report);
+    let listings: [(&Option<PathBuf>, &dyn Fn() -> String); 2] =
+        [(&config.map, &map), (&config.why_extract, &why_extract)];
     for (path, text) in listings {
         match path {
-            Some(path) if path == Path::new("-") => print(&text(linked)),
-            Some(path) => files::write(path, text(linked).as_bytes())?,
+            Some(path) if path == Path::new("-") => print(&text()),
+            Some(path) => files::write(path, text().as_bytes())?,
             None => {}
         }
     }
-    files::write_program(&config.output, &linked.module)
+    program.finish()
 }
 
 /// Listings go to stdout. Nobody may be reading; the module is written anyway.
