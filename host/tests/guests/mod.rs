@@ -69,7 +69,9 @@ fn build(source: &Path, name: &str, link: LinkSettings) -> PathBuf {
 
 /// A folder for what tests make.
 pub fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+    let folder = build_guest::target_folder().join("tests");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 /// A compiled module of a file's, with the default engine.
