@@ -60,8 +60,9 @@ pub fn plan<'p>(
                 let relocations = object.function_relocations(index as usize)?;
                 let bytes = relocate::body(object, index as usize);
                 let saved: usize = if compress {
+                    let values = relocator.values(number);
                     let saving = |r: &Relocation| {
-                        let value = relocator.value(number, r, NO_SITE);
+                        let value = relocator.value(values, r, NO_SITE);
                         r.ty.extent() - relocate::shortest_len(relocate::encoding(r.ty), value)
                     };
                     relocations.iter().map(saving).sum()
@@ -172,13 +173,14 @@ fn fill(body: &Body, slot: &mut [u8], relocator: &Relocator, compress: bool) {
     let mut from = 0;
     let mut to = 0;
     let mut short = Vec::with_capacity(5);
+    let values = relocator.values(number);
     for relocation in body.relocations {
         let at = (relocation.offset - start) as usize;
         let plain = &body.bytes[from..at];
         target[to..to + plain.len()].copy_from_slice(plain);
         to += plain.len();
         short.clear();
-        let value = relocator.value(number, relocation, site);
+        let value = relocator.value(values, relocation, site);
         relocate::shortest(relocate::encoding(relocation.ty), value, &mut short);
         target[to..to + short.len()].copy_from_slice(&short);
         to += short.len();

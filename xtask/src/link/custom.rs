@@ -9,7 +9,7 @@ use super::error::Result;
 use super::live::Live;
 use super::object::Object;
 use super::options::{Options, Strip};
-use super::relocate::{Relocator, Site};
+use super::relocate::{self, Relocator, Site};
 use super::strings::{self, Pieces};
 use super::symbols::Program;
 
@@ -203,10 +203,11 @@ fn fill(
         address: 0,
         tombstone: tombstone(name),
     };
+    let values = relocator.values(number);
     for relocation in object.entries(entries, custom.data.len(), name) {
         let relocation = relocation?;
-        let value = relocator.value(number, &relocation, site);
-        relocator.write(&relocation, value, site, slot);
+        let value = relocator.value(values, &relocation, site);
+        relocate::write(&relocation, value, site, slot);
     }
     Ok(())
 }

@@ -191,6 +191,21 @@ pub struct Relocation {
     pub ty: RelocationType,
 }
 
+/// The relocations of a section, and which belong to each of its parts.
+#[derive(Debug)]
+struct Relocations {
+    all: Vec<Relocation>,
+    /// Per function or segment: from and to in `all`.
+    ranges: Vec<(u32, u32)>,
+}
+
+impl Relocations {
+    fn of(&self, part: usize) -> &[Relocation] {
+        let (from, to) = self.ranges[part];
+        &self.all[from as usize..to as usize]
+    }
+}
+
 /// A relocatable object.
 #[derive(Debug)]
 pub struct Object<'a> {
@@ -239,8 +254,8 @@ pub struct Object<'a> {
     pub legacy_table: bool,
     code_entries: Option<SectionLimited<'a, RelocationEntry>>,
     data_entries: Option<SectionLimited<'a, RelocationEntry>>,
-    code_relocations: OnceLock<Vec<Relocation>>,
-    data_relocations: OnceLock<Vec<Relocation>>,
+    code_relocations: OnceLock<Relocations>,
+    data_relocations: OnceLock<Relocations>,
 }
 
 /// Counts that the input claims are not believed further than this many items
@@ -262,23 +277,42 @@ impl<'a> Object<'a> {
 
     /// Relocations of the code section, in the order of their offsets.
     pub fn code_relocations(&self) -> Result<&[Relocation]> {
-        let limit = self.code.len();
-        self.decoded(&self.code_relocations, &self.code_entries, limit, "CODE")
+        Ok(&self.decoded_code()?.all)
     }
 
-    /// Relocations of the data section, in the order of their offsets.
-    pub fn data_relocations(&self) -> Result<&[Relocation]> {
-        let limit = self.data.len();
-        self.decoded(&self.data_relocations, &self.data_entries, limit, "DATA")
+    fn decoded_code(&self) -> Result<&Relocations> {
+        let extents = self.functions.iter().map(|f| (f.start, f.end));
+        self.decoded(
+            &self.code_relocations,
+            &self.code_entries,
+            self.code.len(),
+            "CODE",
+            extents,
+        )
+    }
+
+    fn decoded_data(&self) -> Result<&Relocations> {
+        let extents = self
+            .segments
+            .iter()
+            .map(|s| (s.start, s.start + s.data.len() as u32));
+        self.decoded(
+            &self.data_relocations,
+            &self.data_entries,
+            self.data.len(),
+            "DATA",
+            extents,
+        )
     }
 
     fn decoded<'s>(
         &'s self,
-        cell: &'s OnceLock<Vec<Relocation>>,
+        cell: &'s OnceLock<Relocations>,
         entries: &Option<SectionLimited<'a, RelocationEntry>>,
         limit: usize,
         section: &str,
-    ) -> Result<&'s [Relocation]> {
+        extents: impl Iterator<Item = (u32, u32)>,
+    ) -> Result<&'s Relocations> {
         if let Some(relocations) = cell.get() {
             return Ok(relocations);
         }
@@ -306,7 +340,31 @@ impl<'a> Object<'a> {
                 }
             }
         }
-        Ok(cell.get_or_init(|| relocations))
+        let mut ranges = Vec::new();
+        let mut next = 0;
+        for (start, end) in extents {
+            while relocations
+                .get(next)
+                .is_some_and(|r: &Relocation| r.offset < start)
+            {
+                next += 1;
+            }
+            let from = next;
+            while let Some(r) = relocations.get(next).filter(|r| r.offset < end) {
+                if r.offset as usize + r.ty.extent() > end as usize {
+                    return Err(self.error(format_args!(
+                        "reloc.{section}: {:?} at offset {:#x} crosses the end of what it belongs to",
+                        r.ty, r.offset
+                    )));
+                }
+                next += 1;
+            }
+            ranges.push((from as u32, next as u32));
+        }
+        Ok(cell.get_or_init(|| Relocations {
+            all: relocations,
+            ranges,
+        }))
     }
 
     /// Decodes relocations one by one, each checked: it lies inside its
@@ -385,41 +443,14 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Those of `relocations` that lie within `start..end`.
-    pub fn within(relocations: &[Relocation], start: u32, end: u32) -> &[Relocation] {
-        let from = relocations.partition_point(|r| r.offset < start);
-        let len = relocations[from..].partition_point(|r| r.offset < end);
-        &relocations[from..from + len]
-    }
-
     /// The relocations of a function's body.
     pub fn function_relocations(&self, index: usize) -> Result<&[Relocation]> {
-        let function = &self.functions[index];
-        let relocations = self.code_relocations()?;
-        let within = Self::within(relocations, function.start, function.end);
-        self.inside(within, function.end, "CODE")?;
-        Ok(within)
+        Ok(self.decoded_code()?.of(index))
     }
 
     /// The relocations of a data segment.
     pub fn segment_relocations(&self, index: usize) -> Result<&[Relocation]> {
-        let segment = &self.segments[index];
-        let end = segment.start + segment.data.len() as u32;
-        let within = Self::within(self.data_relocations()?, segment.start, end);
-        self.inside(within, end, "DATA")?;
-        Ok(within)
-    }
-
-    fn inside(&self, relocations: &[Relocation], end: u32, section: &str) -> Result<()> {
-        match relocations.last() {
-            Some(r) if r.offset as usize + r.ty.extent() > end as usize => {
-                Err(self.error(format_args!(
-                    "reloc.{section}: {:?} at offset {:#x} crosses the end of what it belongs to",
-                    r.ty, r.offset
-                )))
-            }
-            _ => Ok(()),
-        }
+        Ok(self.decoded_data()?.of(index))
     }
 
     /// The type of a function symbol, as it is encoded.

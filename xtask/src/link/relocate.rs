@@ -24,7 +24,8 @@ struct Value {
 
 /// The values of one object's symbols and types.
 #[derive(Debug)]
-struct Values {
+pub struct Values {
+    object: u32,
     symbols: Vec<Value>,
     types: Vec<u32>,
 }
@@ -65,10 +66,12 @@ impl<'p, 'a> Relocator<'p, 'a> {
         }
     }
 
-    fn values(&self, number: u32) -> &Values {
+    /// The values of the symbols and types of one object.
+    pub fn values(&self, number: u32) -> &Values {
         self.values[number as usize].get_or_init(|| {
             let object = &self.program.objects[number as usize];
             Values {
+                object: number,
                 symbols: (0..object.symbols.len() as u32)
                     .map(|symbol| self.symbol(number, symbol))
                     .collect(),
@@ -111,6 +114,9 @@ impl<'p, 'a> Relocator<'p, 'a> {
             }
             Kind::Global | Kind::Tag | Kind::Table => {
                 let index = match target {
+                    _ if kind == Kind::Global && self.program.is_slot(number, symbol) => {
+                        self.slot(number, symbol)
+                    }
                     Target::Object { object, symbol } => {
                         let defined =
                             &self.program.objects[object as usize].symbols[symbol as usize];
@@ -128,11 +134,16 @@ impl<'p, 'a> Relocator<'p, 'a> {
                     live: index != NONE,
                 }
             }
-            Kind::Section => Value {
-                index: NONE,
-                address: 0,
-                live: true,
-            },
+            Kind::Section => {
+                let object = &self.program.objects[number as usize];
+                let section = object.symbols[symbol as usize].index;
+                let custom = object.customs.iter().position(|c| c.section == section);
+                Value {
+                    index: custom.map_or(NONE, |custom| custom as u32),
+                    address: 0,
+                    live: true,
+                }
+            }
         }
     }
 
@@ -148,9 +159,9 @@ impl<'p, 'a> Relocator<'p, 'a> {
     }
 
     /// The value that a relocation writes.
-    pub fn value(&self, number: u32, relocation: &Relocation, site: Site) -> u32 {
+    pub fn value(&self, values: &Values, relocation: &Relocation, site: Site) -> u32 {
         use RelocationType::*;
-        let values = self.values(number);
+        let number = values.object;
         if relocation.ty == TypeIndexLeb {
             return values.types[relocation.index as usize];
         }
@@ -179,20 +190,29 @@ impl<'p, 'a> Relocator<'p, 'a> {
                 .wrapping_add(addend)
                 .wrapping_sub(site.address.wrapping_add(relocation.offset - site.start)),
             GlobalIndexLeb | GlobalIndexI32 => {
-                if !self.program.is_slot(number, relocation.index) {
+                if self.program.objects[number as usize].symbols[relocation.index as usize].kind
+                    == Kind::Global
+                {
                     return value.index;
                 }
-                self.layout
-                    .slot(match self.program.target(number, relocation.index) {
-                        Target::Shared(id, _) => Slot::Shared(id),
-                        Target::Object { object, symbol } => Slot::Local(object, symbol),
-                    })
+                self.slot(number, relocation.index)
             }
             FunctionOffsetI32 => self.function_offset(number, relocation).unwrap_or(addend),
-            SectionOffsetI32 => self.section_offset(number, relocation),
+            SectionOffsetI32 => {
+                let moved = self.sections[number as usize].get(value.index as usize);
+                moved.map_or(addend, |moved| moved.offset(addend))
+            }
             // Refused when the object's relocations are decoded.
             _ => 0,
         }
+    }
+
+    /// Index of the global that holds the address of a symbol.
+    fn slot(&self, number: u32, symbol: u32) -> u32 {
+        self.layout.slot(match self.program.target(number, symbol) {
+            Target::Shared(id, _) => Slot::Shared(id),
+            Target::Object { object, symbol } => Slot::Local(object, symbol),
+        })
     }
 
     fn function_offset(&self, number: u32, relocation: &Relocation) -> Option<u32> {
@@ -208,17 +228,6 @@ impl<'p, 'a> Relocator<'p, 'a> {
         }
     }
 
-    fn section_offset(&self, number: u32, relocation: &Relocation) -> u32 {
-        let object = &self.program.objects[number as usize];
-        let section = object.symbols[relocation.index as usize].index;
-        let addend = relocation.addend as u32;
-        let custom = object.customs.iter().position(|c| c.section == section);
-        match custom.and_then(|custom| self.sections.get(number as usize)?.get(custom)) {
-            Some(moved) => moved.offset(addend),
-            None => addend,
-        }
-    }
-
     /// Where a function's body begins in the code section of its object.
     pub fn start_of(&self, number: u32, index: u32) -> u32 {
         self.program.objects[number as usize].functions[index as usize].start
@@ -227,21 +236,22 @@ impl<'p, 'a> Relocator<'p, 'a> {
     /// Writes the values of `relocations` into `bytes`, which begin at
     /// `site.start`; each keeps its width.
     pub fn apply(&self, number: u32, relocations: &[Relocation], site: Site, bytes: &mut [u8]) {
+        let values = self.values(number);
         for relocation in relocations {
-            let value = self.value(number, relocation, site);
-            self.write(relocation, value, site, bytes);
+            let value = self.value(values, relocation, site);
+            write(relocation, value, site, bytes);
         }
     }
+}
 
-    /// Writes one value.
-    pub fn write(&self, relocation: &Relocation, value: u32, site: Site, bytes: &mut [u8]) {
-        let at = (relocation.offset - site.start) as usize;
-        let bytes = &mut bytes[at..at + relocation.ty.extent()];
-        match encoding(relocation.ty) {
-            Encoding::Unsigned => padded_unsigned(value, bytes),
-            Encoding::Signed => padded_signed(value as i32, bytes),
-            Encoding::Fixed => bytes.copy_from_slice(&value.to_le_bytes()),
-        }
+/// Writes one value into `bytes`, which begin at `site.start`.
+pub fn write(relocation: &Relocation, value: u32, site: Site, bytes: &mut [u8]) {
+    let at = (relocation.offset - site.start) as usize;
+    let bytes = &mut bytes[at..at + relocation.ty.extent()];
+    match encoding(relocation.ty) {
+        Encoding::Unsigned => padded_unsigned(value, bytes),
+        Encoding::Signed => padded_signed(value as i32, bytes),
+        Encoding::Fixed => bytes.copy_from_slice(&value.to_le_bytes()),
     }
 }
 
