@@ -78,7 +78,7 @@ pub fn build(
         .arg("--manifest-path")
         .arg(&package.manifest_path)
         .arg("--target-dir")
-        .arg(cargo_target_folder())
+        .arg(cargo_target_folder(&package.manifest_path))
         .args(["--message-format", "json-render-diagnostics"])
         .args(["--color", shell.color.name()]);
     match is_main {
@@ -91,7 +91,7 @@ pub fn build(
     if request.link.debug {
         command.args(["--config", "profile.release.debug=true"]);
     }
-    let flags = rustflags(&metadata, choice)?;
+    let flags = rustflags(&metadata, &package.manifest_path, choice)?;
     command
         .arg("--config")
         .arg(format!(
@@ -251,7 +251,7 @@ impl Package {
 
 /// What makes the module the same wherever cargo and its packages lie, after
 /// the user's own flags.
-fn rustflags(metadata: &Metadata, choice: &Choice) -> anyhow::Result<Vec<String>> {
+fn rustflags(metadata: &Metadata, manifest: &Path, choice: &Choice) -> anyhow::Result<Vec<String>> {
     let user = std::env::var("RUSTFLAGS").unwrap_or_default();
     let mut flags: Vec<String> = user.split_whitespace().map(str::to_owned).collect();
     let mut remap = |from: &Path, to: &str| {
@@ -259,7 +259,7 @@ fn rustflags(metadata: &Metadata, choice: &Choice) -> anyhow::Result<Vec<String>
     };
     // The last that matches a path counts: the general ones come first.
     remap(&cargo_home(), "/cargo");
-    remap(&cargo_target_folder(), "/target");
+    remap(&cargo_target_folder(manifest), "/target");
     for package in &metadata.packages {
         let folder = package.manifest_path.parent().unwrap_or(Path::new(""));
         match (&package.source, folder.file_name()) {
@@ -289,8 +289,11 @@ pub fn cargo_home() -> PathBuf {
     }
 }
 
-fn cargo_target_folder() -> PathBuf {
-    target_folder().join("cargo")
+/// Each package has its own: of two that have the same name, cargo would take
+/// the module of one for that of the other.
+fn cargo_target_folder(manifest: &Path) -> PathBuf {
+    let hash = files::sha256(manifest.as_os_str().as_encoded_bytes());
+    target_folder().join("cargo").join(&hash[..12])
 }
 
 fn toml_array(words: &[String]) -> String {

@@ -359,6 +359,18 @@ fn a_package_is_built_by_cargo_and_linked_here() {
     let err = user.fails(1, &["new", "--package", "sum"]);
     assert!(err.contains("is there already"), "{err}");
 
+    // Another package of that name is another guest.
+    user.does(&["new", "--package", "other/sum"]);
+    let text = String::from_utf8(user.reads("other/sum/src/lib.rs")).unwrap();
+    user.writes(
+        "other/sum/src/lib.rs",
+        &text.replace("a.wrapping_add(b)", "a - b"),
+    );
+    user.does(&["build-guest", "other/sum", "-o", "other.wasm"]);
+    user.does(&["build-guest", "sum", "-o", "again.wasm"]);
+    assert_eq!(user.reads("again.wasm"), module);
+    assert_ne!(user.reads("other.wasm"), module);
+
     // Its own host function comes before libc's of that name.
     user.writes(
         "sum/src/lib.rs",
