@@ -287,9 +287,12 @@ impl Space {
         };
         let range = start..start + span;
         let file = shared.bytes.file();
-        let mapped = memory
-            .space
-            .map(range.clone(), file, offset - skipped, protection(write));
+        let mapped = memory.space.map(
+            range.clone(),
+            file,
+            offset - skipped,
+            protection(&shared.bytes, write),
+        );
         if let Err(e) = mapped {
             granted.holes.give(range);
             return Err(Error::Memory(e));
@@ -407,8 +410,11 @@ impl Granted {
         let (Some(regions), Some(range)) = (&space.regions, &grant.range) else {
             return Ok(false);
         };
-        let (file, write) = (grant.shared.bytes.file(), grant.access == Access::ReadWrite);
-        let map = regions.space.map(range.clone(), file, 0, protection(write));
+        let (bytes, write) = (&grant.shared.bytes, grant.access == Access::ReadWrite);
+        let protection = protection(bytes, write);
+        let map = regions
+            .space
+            .map(range.clone(), bytes.file(), 0, protection);
         map.map_err(Error::Memory)?;
         let len = grant.shared.len as u32;
         let writable = if write { len } else { 0 };
@@ -458,9 +464,10 @@ impl Granted {
     }
 }
 
-fn protection(write: bool) -> Protection {
-    match write {
-        true => Protection::ReadWrite,
-        false => Protection::Read,
+fn protection(bytes: &Bytes, write: bool) -> Protection {
+    match bytes {
+        Bytes::File(..) => Protection::ReadFile,
+        Bytes::Memory(_) if write => Protection::ReadWrite,
+        Bytes::Memory(_) => Protection::Read,
     }
 }

@@ -125,6 +125,35 @@ fn truncated() {
         );
         is_untouched(&mut guest, &other);
     }
+    // Where it is the host that copies, for a guest with a memory of its own.
+    let mut own = guests::wat(
+        r#"(module
+            (import "genkan" "read_into" (func $read_into (param i64 i32 i32)))
+            (import "genkan" "write_from" (func $write_from (param i64 i32 i32)))
+            (import "genkan" "map" (func $map (param i64 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write"
+                (func $fd_write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (export "read_into" (func $read_into)) (export "write_from" (func $write_from))
+            (export "map" (func $map))
+            (func (export "print") (param i32 i32) (result i32)
+                (i32.store (i32.const 0) (local.get 0))
+                (i32.store (i32.const 4) (local.get 1))
+                (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8))))"#,
+    );
+    own.grant(&region, Access::Read).unwrap();
+    let target = Region::zeroed(100_000).unwrap();
+    own.grant(&target, Access::ReadWrite).unwrap();
+    let error = own.call::<()>("read_into", &[p.into(), 0.into(), 50_000.into()]);
+    assert!(matches!(error, Err(Error::RegionGone(_))), "{error:?}");
+    let window: i32 = own.call("map", &args).unwrap();
+    let to = target.pointer().into();
+    let error = own.call::<()>("write_from", &[to, window.into(), 50_000.into()]);
+    assert!(matches!(error, Err(Error::GuestRange { .. })), "{error:?}");
+    let print = |len: i32| [Value::I32(window), len.into()];
+    assert_eq!(own.call::<i32>("print", &print(50_000)).unwrap(), 21);
+    assert_eq!(own.call::<i32>("print", &print(10)).unwrap(), 0);
+
     std::fs::remove_file(&path).unwrap();
     println!("truncated went on");
 }

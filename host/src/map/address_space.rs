@@ -15,6 +15,9 @@ use std::sync::{Mutex, MutexGuard};
 pub(crate) enum Protection {
     Read,
     ReadWrite,
+    /// For reading, and of a file that others can truncate: touching it may fault,
+    /// which a guest survives, and the host must not.
+    ReadFile,
 }
 
 /// A range that may not be touched as wished.
@@ -101,7 +104,7 @@ impl AddressSpace {
             return Ok(());
         }
         let access = match protection {
-            Protection::Read => libc::PROT_READ,
+            Protection::Read | Protection::ReadFile => libc::PROT_READ,
             Protection::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
         };
         let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
@@ -138,7 +141,14 @@ impl AddressSpace {
 
     /// Copies bytes out.
     pub(crate) fn read(&self, at: usize, to: &mut [u8]) -> Result<(), Inaccessible> {
-        let _pages = self.accessible(at, to.len(), Protection::Read)?;
+        let pages = self.lock(&(0..0));
+        let range = at..at.checked_add(to.len()).ok_or(Inaccessible)?;
+        if !pages.all(range.clone(), |_| true) {
+            return Err(Inaccessible);
+        }
+        if !pages.all(range, |protection| protection != Protection::ReadFile) {
+            return self.read_carefully(at, to);
+        }
         // SAFETY: the pages can be read and stay so under the lock. A guest on
         // another thread may write them meanwhile: bytes have no invalid values.
         unsafe {
@@ -148,9 +158,34 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Has the system copy the bytes out: where it cannot, it does not signal it.
+    #[cfg(target_os = "linux")]
+    fn read_carefully(&self, at: usize, to: &mut [u8]) -> Result<(), Inaccessible> {
+        let local = libc::iovec {
+            iov_base: to.as_mut_ptr().cast(),
+            iov_len: to.len(),
+        };
+        let remote = libc::iovec {
+            iov_base: self.address(at),
+            iov_len: to.len(),
+        };
+        // SAFETY: both ranges are of this process, `to` can be written, and the
+        // system checks the other.
+        let copied = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
+        match usize::try_from(copied) {
+            Ok(copied) if copied == to.len() => Ok(()),
+            _ => Err(Inaccessible),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_carefully(&self, _at: usize, _to: &mut [u8]) -> Result<(), Inaccessible> {
+        Err(Inaccessible)
+    }
+
     /// Copies bytes in.
     pub(crate) fn write(&self, at: usize, from: &[u8]) -> Result<(), Inaccessible> {
-        let _pages = self.accessible(at, from.len(), Protection::ReadWrite)?;
+        let _pages = self.writable(at, from.len())?;
         // SAFETY: the pages can be written and stay so under the lock; no Rust
         // reference points into them.
         unsafe {
@@ -163,7 +198,7 @@ impl AddressSpace {
     /// Stores a word, at once for all threads. `at` is a multiple of 4.
     pub(crate) fn store(&self, at: usize, value: u32) -> Result<(), Inaccessible> {
         assert!(at.is_multiple_of(4), "an aligned word");
-        let _pages = self.accessible(at, 4, Protection::ReadWrite)?;
+        let _pages = self.writable(at, 4)?;
         // SAFETY: the word is aligned, as the base is a page's, and its page can
         // be written and stays so under the lock.
         unsafe { AtomicU32::from_ptr(self.base.as_ptr().add(at).cast()) }
@@ -171,19 +206,16 @@ impl AddressSpace {
         Ok(())
     }
 
-    fn accessible(
+    fn writable(
         &self,
         at: usize,
         len: usize,
-        wish: Protection,
     ) -> Result<MutexGuard<'_, RangeMap<Protection>>, Inaccessible> {
-        let pages = self.pages.lock().expect("no panic under this lock");
+        let pages = self.lock(&(0..0));
         let end = at.checked_add(len).ok_or(Inaccessible)?;
-        let allowed = |p| p == Protection::ReadWrite || wish == Protection::Read;
-        if pages.all(at..end, allowed) {
-            Ok(pages)
-        } else {
-            Err(Inaccessible)
+        match pages.all(at..end, |protection| protection == Protection::ReadWrite) {
+            true => Ok(pages),
+            false => Err(Inaccessible),
         }
     }
 
@@ -273,6 +305,26 @@ mod tests {
         two.read(page, &mut seen).unwrap();
         assert_eq!(&seen, b"hello");
         assert_eq!(bytes.borrow().unwrap()[page..page + 5], *b"hello");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_truncated_file_is_refused() {
+        let page = page_size();
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &vec![7; 2 * page]).unwrap();
+        let space = AddressSpace::reserve(8 * page).unwrap();
+        space
+            .map(0..2 * page, &file, 0, Protection::ReadFile)
+            .unwrap();
+        let mut two = [0; 2];
+        space.read(page - 1, &mut two).unwrap();
+        assert_eq!(two, [7; 2]);
+        assert!(space.write(0, &two).is_err());
+        file.set_len(page as u64).unwrap();
+        assert!(space.read(page, &mut two).is_err());
+        assert!(space.read(page - 1, &mut two).is_err());
+        space.read(page - 2, &mut two).unwrap();
     }
 
     #[test]

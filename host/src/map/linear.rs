@@ -198,9 +198,10 @@ impl vm::LinearMemory for LinearMemory {
         Err(MemoryError::MemoryNotShared)
     }
 
-    // A data segment may not fault: the engine holds a lock while it copies.
+    // A data segment may not fault, nor may its copy be interrupted: locks are held
+    // meanwhile, the engine's and the address space's.
     unsafe fn initialize_with_data(&self, start: usize, data: &[u8]) -> Result<(), Trap> {
-        let trap = || Trap::lib(TrapCode::HeapAccessOutOfBounds);
-        self.state.space.write(start, data).map_err(|_| trap())
+        let copied = vm::on_host_stack(|| self.state.space.write(start, data));
+        copied.map_err(|_| Trap::lib(TrapCode::HeapAccessOutOfBounds))
     }
 }
