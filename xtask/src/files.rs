@@ -164,6 +164,10 @@ impl crate::link::Output for Program {
                 // another process finds and truncates it nevertheless, writing
                 // raises SIGBUS and this process ends, with nothing in place.
                 let map = unsafe { memmap2::MmapMut::map_mut(file.as_file()) }?;
+                // All pages at once, where the system can: a fault for each
+                // costs more than writing it.
+                #[cfg(target_os = "linux")]
+                let _ = map.advise(memmap2::Advice::PopulateWrite);
                 Space::Mapped(target, file, map)
             }
             _ => Space::Memory(vec![0; len]),

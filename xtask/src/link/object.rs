@@ -13,8 +13,7 @@ use std::sync::OnceLock;
 
 use wasmparser::{
     BinaryReader, CustomSectionReader, DataKind, ExternalKind, GlobalType, Linking, Parser,
-    Payload, RelocationEntry, RelocationType, SectionLimited, SymbolFlags, SymbolInfo, TableType,
-    TypeRef,
+    Payload, RelocAddendKind, RelocationType, SymbolFlags, SymbolInfo, TableType, TypeRef,
 };
 
 use super::error::{Error, Result};
@@ -107,7 +106,7 @@ pub struct Custom<'a> {
     /// Its index among the object's sections, which symbols refer to.
     pub section: u32,
     /// Its relocations, not decoded yet.
-    pub relocations: Option<SectionLimited<'a, RelocationEntry>>,
+    pub relocations: Option<Entries<'a>>,
     /// Index of its comdat group, or `NO_COMDAT`.
     pub comdat: u32,
 }
@@ -191,6 +190,62 @@ pub struct Relocation {
     pub ty: RelocationType,
 }
 
+/// A `reloc.*` section, not decoded: how many entries it claims to have, and
+/// their bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Entries<'a> {
+    count: u32,
+    bytes: &'a [u8],
+}
+
+/// Decodes one entry. There may be millions, so this does no more than it must;
+/// [`Object::check`] looks at what it gives.
+#[inline]
+fn entry(bytes: &mut &[u8]) -> Option<Relocation> {
+    let (&ty, rest) = bytes.split_first()?;
+    *bytes = rest;
+    let ty = RelocationType::try_from(ty).ok()?;
+    let (offset, _) = leb(bytes)?;
+    let (index, _) = leb(bytes)?;
+    let offset = u32::try_from(offset).ok()?;
+    let index = u32::try_from(index).ok()?;
+    let addend = match ty.addend_kind() {
+        RelocAddendKind::None => 0,
+        RelocAddendKind::Addend32 => {
+            // The sign is in the last byte's second highest bit.
+            let (value, len) = leb(bytes)?;
+            let shift = 64 - 7 * len;
+            i32::try_from((value << shift) as i64 >> shift).ok()?
+        }
+        // Refused for its type, whatever the addend.
+        RelocAddendKind::Addend64 => {
+            while bytes.split_off_first()? & 0x80 != 0 {}
+            0
+        }
+    };
+    Some(Relocation {
+        offset,
+        index,
+        addend,
+        ty,
+    })
+}
+
+/// An LEB128 number of at most 5 bytes, its sign not extended, and its length.
+#[inline]
+fn leb(bytes: &mut &[u8]) -> Option<(u64, u32)> {
+    let mut value = 0;
+    for at in 0..5 {
+        let byte = *bytes.get(at)?;
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            *bytes = &bytes[at + 1..];
+            return Some((value, at as u32 + 1));
+        }
+    }
+    None
+}
+
 /// The relocations of a section, and which belong to each of its parts.
 #[derive(Debug)]
 struct Relocations {
@@ -252,8 +307,8 @@ pub struct Object<'a> {
     /// Whether it uses tables without naming them in relocations (LLVM before
     /// reference types).
     pub legacy_table: bool,
-    code_entries: Option<SectionLimited<'a, RelocationEntry>>,
-    data_entries: Option<SectionLimited<'a, RelocationEntry>>,
+    code_entries: Option<Entries<'a>>,
+    data_entries: Option<Entries<'a>>,
     code_relocations: OnceLock<Relocations>,
     data_relocations: OnceLock<Relocations>,
 }
@@ -308,7 +363,7 @@ impl<'a> Object<'a> {
     fn decoded<'s>(
         &'s self,
         cell: &'s OnceLock<Relocations>,
-        entries: &Option<SectionLimited<'a, RelocationEntry>>,
+        entries: &Option<Entries<'a>>,
         limit: usize,
         section: &str,
         extents: impl Iterator<Item = (u32, u32)>,
@@ -318,7 +373,7 @@ impl<'a> Object<'a> {
         }
         let mut relocations = Vec::new();
         if let Some(entries) = entries {
-            relocations.reserve_exact(capacity(entries.count()));
+            relocations.reserve_exact(capacity(entries.count));
             let mut sorted = true;
             let mut end = 0;
             for entry in self.entries(entries, limit, section) {
@@ -369,20 +424,26 @@ impl<'a> Object<'a> {
 
     /// Decodes relocations one by one, each checked: it lies inside its
     /// section of `limit` bytes, its symbol exists and is of its kind.
-    pub fn entries(
-        &self,
-        entries: &SectionLimited<'a, RelocationEntry>,
+    pub fn entries<'s>(
+        &'s self,
+        entries: &Entries<'a>,
         limit: usize,
-        section: &str,
-    ) -> impl Iterator<Item = Result<Relocation>> {
-        entries.clone().into_iter().map(move |entry| {
-            let entry =
-                entry.map_err(|e| self.error(format_args!("reloc.{section}: {}", e.message())))?;
+        section: &'s str,
+    ) -> impl Iterator<Item = Result<Relocation>> + use<'s, 'a> {
+        let mut rest = entries.bytes;
+        (0..entries.count).map(move |number| {
+            let entry = entry(&mut rest).ok_or_else(|| {
+                self.error(format_args!(
+                    "reloc.{section}: relocation {number} is cut short, or of a type that is not \
+                     known; the object is damaged"
+                ))
+            })?;
             self.check(entry, limit, section)
         })
     }
 
-    fn check(&self, entry: RelocationEntry, limit: usize, section: &str) -> Result<Relocation> {
+    #[inline]
+    fn check(&self, entry: Relocation, limit: usize, section: &str) -> Result<Relocation> {
         use RelocationType::*;
         let error = |what: &dyn fmt::Display| {
             Err(self.error(format_args!(
@@ -435,12 +496,7 @@ impl<'a> Object<'a> {
                 ));
             }
         }
-        Ok(Relocation {
-            offset: entry.offset,
-            index: entry.index,
-            addend: entry.addend as i32,
-            ty: entry.ty,
-        })
+        Ok(entry)
     }
 
     /// The relocations of a function's body.
@@ -479,7 +535,7 @@ struct Reader<'a> {
     code_section: Option<u32>,
     data_section: Option<u32>,
     linking: Option<wasmparser::LinkingSectionReader<'a>>,
-    relocations: Vec<(u32, SectionLimited<'a, RelocationEntry>)>,
+    relocations: Vec<(u32, Entries<'a>)>,
 }
 
 impl<'a> Reader<'a> {
@@ -773,9 +829,11 @@ impl<'a> Reader<'a> {
             // Names come from the symbols; the compiler's bitcode is for LTO.
             "name" | ".llvmbc" | ".llvmcmd" => {}
             name if name.starts_with("reloc.") => {
-                let relocations = wasmparser::RelocSectionReader::new(reader(&custom))?;
-                self.relocations
-                    .push((relocations.section_index(), relocations.entries()));
+                let mut reader = reader(&custom);
+                let section = reader.read_var_u32()?;
+                let count = reader.read_var_u32()?;
+                let bytes = reader.read_bytes(reader.bytes_remaining())?;
+                self.relocations.push((section, Entries { count, bytes }));
             }
             name if name == "dylink" || name == "dylink.0" => {
                 return Err(self
@@ -871,7 +929,7 @@ impl<'a> Reader<'a> {
                 object.data_entries = Some(entries);
             } else if let Some(custom) = object.customs.iter_mut().find(|c| c.section == section) {
                 custom.relocations = Some(entries);
-            } else if entries.count() > 0 {
+            } else if entries.count > 0 {
                 return Err(object.error(format_args!(
                     "relocations for section {section}, which holds nothing that can be relocated"
                 )));
