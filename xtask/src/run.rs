@@ -27,18 +27,19 @@ pub fn run(
         Guest::Module(path) => path.clone(),
         _ => build_guest::build(shell, request)?.path,
     };
-    start(shell, &request.guest, &module, release, arguments)
+    let host = host(shell, release)?;
+    start(shell, &host, &request.guest, &module, arguments)
 }
 
-/// Runs `module`, which was made of `guest`.
+/// Runs `module`, which was made of `guest`, in the `host`.
 pub fn start(
     shell: Shell,
+    host: &Path,
     guest: &Guest,
     module: &Path,
-    release: bool,
     arguments: &[OsString],
 ) -> anyhow::Result<ExitCode> {
-    let mut host = host(shell, release)?;
+    let mut host = Command::new(host);
     host.arg(module);
     match (guest, arguments) {
         (guest, []) if *guest == Guest::find(None)? => host.args(CALC),
@@ -53,8 +54,8 @@ pub fn start(
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-/// Builds the host, so far as that is needed, and returns the command to run it.
-pub fn host(shell: Shell, release: bool) -> anyhow::Result<Command> {
+/// Builds the host, so far as that is needed, and returns its executable.
+pub fn host(shell: Shell, release: bool) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
     let mut command = Command::new(cargo);
     // As the user's own `cargo build`, so that both share one build.
@@ -88,6 +89,5 @@ pub fn host(shell: Shell, release: bool) -> anyhow::Result<Command> {
         let path = message["executable"].as_str().filter(|_| is_host)?;
         Some(Path::new(path).to_owned())
     });
-    let executable = executable.context("cargo did not say where the host is")?;
-    Ok(Command::new(executable))
+    executable.context("cargo did not say where the host is")
 }

@@ -23,6 +23,8 @@ pub fn watch(shell: Shell, request: &Request, arguments: &[OsString]) -> anyhow:
     let mut watcher = notify::recommended_watcher(sender).context("cannot watch files")?;
     let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
     let mut files = first_files(&request.guest);
+    // Built once: it is the guest that changes.
+    let mut host = None;
     loop {
         // Before the build too: a change meanwhile is one.
         follow(&mut watcher, &mut folders, &files)?;
@@ -30,16 +32,24 @@ pub fn watch(shell: Shell, request: &Request, arguments: &[OsString]) -> anyhow:
             Ok((module, sources)) => {
                 files = sources;
                 follow(&mut watcher, &mut folders, &files)?;
-                if let Err(error) = run::start(shell, &request.guest, &module, false, arguments) {
-                    shell::error(format_args!("{error:#}"));
+                if host.is_none() {
+                    host = run::host(shell, false).map_err(tell).ok();
+                }
+                if let Some(host) = &host {
+                    let outcome = run::start(shell, host, &request.guest, &module, arguments);
+                    outcome.map_err(tell).ok();
                 }
             }
             // A change of what was read before may mend it.
-            Err(error) => shell::error(format_args!("{error:#}")),
+            Err(error) => tell(error),
         }
         shell.status("Watching", format_args!("{} files", files.len()));
         wait(&events, &files)?;
     }
+}
+
+fn tell(error: anyhow::Error) {
+    shell::error(format_args!("{error:#}"));
 }
 
 /// Watches the folders of `files`: an editor may replace a file by another.
