@@ -1,0 +1,26 @@
+//! Any bytes as an archive, whose members are taken as needed, and all of them.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use xtask::link::{self, Input, Options, Role, Unresolved};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut file = b"!<arch>\n".to_vec();
+    file.extend(bytes);
+    for role in [Role::Default, Role::Whole] {
+        let input = Input {
+            name: "fuzz.a",
+            bytes: &file,
+            role,
+        };
+        let options = Options {
+            entry: None,
+            undefined: ["start", "a", "f"].map(str::to_owned).to_vec(),
+            unresolved: Unresolved::Ignore,
+            ..Options::wasm_ld()
+        };
+        if let Err(error) = link::link(&[input], &options) {
+            assert!(!error.to_string().is_empty());
+        }
+    }
+});

@@ -1,0 +1,27 @@
+//! Programs of several well-formed objects, under options of all kinds: what is
+//! linked is a valid module, and the same one again.
+#![no_main]
+
+mod program;
+
+use libfuzzer_sys::fuzz_target;
+use wasmparser::{Validator, WasmFeatures};
+use xtask::link;
+
+use program::Program;
+
+fuzz_target!(|program: Program| {
+    let files = program.files();
+    let inputs = program.inputs(&files);
+    let options = program.options();
+    let Ok(linked) = link::link(&inputs, &options) else {
+        return;
+    };
+    if let Err(error) =
+        Validator::new_with_features(WasmFeatures::all()).validate_all(&linked.module)
+    {
+        panic!("invalid module: {error}");
+    }
+    let again = link::link(&inputs, &options).expect("it linked before");
+    assert!(again.module == linked.module, "another module");
+});

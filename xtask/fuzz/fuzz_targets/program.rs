@@ -1,0 +1,475 @@
+//! Programs as the fuzzer makes them up: objects with functions, data, symbols
+//! of every binding, and relocations that are where they should be.
+
+use arbitrary::Arbitrary;
+use xtask::link::{
+    BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
+};
+
+/// Names are few, so that objects meet.
+const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "__wrap_a", "__real_a"];
+const SEGMENTS: [&str; 6] = [
+    ".data.x",
+    ".rodata.y",
+    ".bss.z",
+    ".tdata.t",
+    "section",
+    ".rodata.str1",
+];
+
+#[derive(Debug, Arbitrary)]
+pub struct Program {
+    objects: Vec<Object>,
+    flags: u32,
+    strip: u8,
+    unresolved: u8,
+    panic: u8,
+    exports: u8,
+}
+
+#[derive(Debug, Arbitrary)]
+struct Object {
+    functions: Vec<Function>,
+    segments: Vec<Segment>,
+    undefined: Vec<(u8, Flags)>,
+    role: u8,
+    constructor: Option<u8>,
+    comdat: bool,
+}
+
+#[derive(Debug, Arbitrary)]
+struct Function {
+    name: u8,
+    flags: Flags,
+    /// Takes an `i32`, though functions of this name usually do not.
+    odd: bool,
+    body: Vec<Operation>,
+}
+
+#[derive(Debug, Arbitrary)]
+enum Operation {
+    Call(u8),
+    FunctionAddress(u8),
+    DataAddress(u8, i8),
+    StackPointer,
+    CallIndirect,
+    Number(i8),
+}
+
+#[derive(Debug, Arbitrary)]
+struct Segment {
+    name: u8,
+    symbol: u8,
+    flags: Flags,
+    align: u8,
+    size: u8,
+    strings: bool,
+    retain: bool,
+    /// What its first word points at.
+    pointer: Option<(u8, bool)>,
+}
+
+#[derive(Debug, Arbitrary, Clone, Copy)]
+struct Flags {
+    weak: bool,
+    local: bool,
+    hidden: bool,
+    exported: bool,
+    no_strip: bool,
+}
+
+impl Flags {
+    fn bits(self, undefined: bool) -> u32 {
+        let binding = match (self.weak, self.local && !undefined) {
+            (true, _) => 1,
+            (_, true) => 2,
+            _ => 0,
+        };
+        binding
+            | u32::from(self.hidden) << 2
+            | u32::from(undefined) << 4
+            | u32::from(self.exported) << 5
+            | u32::from(self.no_strip) << 7
+    }
+}
+
+impl Program {
+    /// The objects' bytes.
+    pub fn files(&self) -> Vec<Vec<u8>> {
+        self.objects.iter().take(6).map(Object::bytes).collect()
+    }
+
+    /// The objects as the linker takes them.
+    pub fn inputs<'a>(&self, files: &'a [Vec<u8>]) -> Vec<Input<'a>> {
+        let files = files.iter().zip(&self.objects).enumerate();
+        files
+            .map(|(number, (bytes, object))| Input {
+                name: NAMES[number],
+                bytes,
+                role: [Role::Default, Role::Lazy, Role::Guest][usize::from(object.role) % 3],
+            })
+            .collect()
+    }
+
+    /// Options, each bit of `flags` one of them.
+    pub fn options(&self) -> Options {
+        let flag = |bit: u32| self.flags & (1 << bit) != 0;
+        let some = |bit: u32, name: &str| {
+            if flag(bit) {
+                Some(name.to_owned())
+            } else {
+                None
+            }
+        };
+        let strip = [Strip::Nothing, Strip::Debug, Strip::All][usize::from(self.strip) % 3];
+        let unresolved = [
+            Unresolved::Error,
+            Unresolved::Warn,
+            Unresolved::Ignore,
+            Unresolved::Import,
+            Unresolved::Allow,
+        ][usize::from(self.unresolved) % 5];
+        Options {
+            exports: match flag(0) {
+                true => Exports::Guest,
+                false => Exports::Named(
+                    some(1, NAMES[usize::from(self.exports) % 8])
+                        .into_iter()
+                        .collect(),
+                ),
+            },
+            export_if_defined: some(2, "b").into_iter().collect(),
+            export_all: flag(3),
+            export_dynamic: flag(4),
+            entry: some(5, "a"),
+            undefined: some(6, "c").into_iter().collect(),
+            wrap: some(7, "a").into_iter().collect(),
+            defsym: some(8, "d")
+                .map(|name| (name, "e".to_owned()))
+                .into_iter()
+                .collect(),
+            unresolved,
+            allow_undefined: some(9, "b").into_iter().collect(),
+            host_functions: some(10, "c").into_iter().collect(),
+            allow_multiple_definition: flag(11),
+            memory: MemoryOptions {
+                import: some(12, "memory").map(|name| ("env".to_owned(), name)),
+                export: some(13, "memory"),
+                fixed: flag(14),
+                ..Options::wasm_ld().memory
+            },
+            stack_first: !flag(15),
+            table: TableOptions {
+                import: flag(16),
+                export: flag(17) && !flag(16),
+                growable: flag(18),
+                base: flag(19).then_some(7),
+            },
+            gc_sections: !flag(20),
+            merge_data_segments: !flag(21),
+            merge_strings: !flag(22),
+            merge_string_tails: flag(23),
+            compress_relocations: flag(24) && strip != Strip::Nothing,
+            strip,
+            check_features: flag(25),
+            build_id: if flag(26) {
+                BuildId::Fast
+            } else {
+                BuildId::None
+            },
+            panic: [Panic::Std, Panic::Report, Panic::Trap][usize::from(self.panic) % 3],
+            report: flag(27),
+            keep_unused_stack: !flag(28),
+            ..Options::wasm_ld()
+        }
+    }
+}
+
+/// Whether functions of this name take an `i32`.
+fn takes_one(name: u8) -> bool {
+    name % 2 == 1
+}
+
+/// A number as LEB128.
+fn leb(out: &mut Vec<u8>, mut value: u32) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// A zero in five bytes, to be relocated.
+const PADDED: [u8; 5] = [0x80, 0x80, 0x80, 0x80, 0];
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    leb(out, text.len() as u32);
+    out.extend(text.bytes());
+}
+
+fn section(out: &mut Vec<u8>, id: u8, contents: &[u8]) {
+    out.push(id);
+    leb(out, contents.len() as u32);
+    out.extend(contents);
+}
+
+fn custom(out: &mut Vec<u8>, name: &str, contents: &[u8]) {
+    let mut section_contents = Vec::new();
+    text(&mut section_contents, name);
+    section_contents.extend(contents);
+    section(out, 0, &section_contents);
+}
+
+/// Relocations of one section.
+#[derive(Default)]
+struct Relocations {
+    count: u32,
+    bytes: Vec<u8>,
+}
+
+impl Relocations {
+    fn add(&mut self, kind: u8, offset: usize, symbol: u32, addend: Option<i8>) {
+        self.count += 1;
+        self.bytes.push(kind);
+        leb(&mut self.bytes, offset as u32);
+        leb(&mut self.bytes, symbol);
+        if let Some(addend) = addend {
+            // One byte holds -64 to 63.
+            self.bytes.push((addend / 2) as u8 & 0x7f);
+        }
+    }
+
+    fn section(&self, out: &mut Vec<u8>, name: &str, index: u32) {
+        let mut contents = Vec::new();
+        leb(&mut contents, index);
+        leb(&mut contents, self.count);
+        contents.extend(&self.bytes);
+        custom(out, name, &contents);
+    }
+}
+
+impl Object {
+    /// Types: 0 takes nothing, 1 an `i32`; both give one.
+    fn bytes(&self) -> Vec<u8> {
+        let functions: Vec<&Function> = self.functions.iter().take(6).collect();
+        let segments: Vec<&Segment> = self.segments.iter().take(5).collect();
+        // Undefined functions are those of names, each once.
+        let mut undefined: Vec<(u8, Flags)> = Vec::new();
+        for &(name, flags) in self.undefined.iter().take(6) {
+            let name = name % 8;
+            if undefined.iter().all(|(other, _)| *other != name) {
+                undefined.push((name, flags));
+            }
+        }
+        let imported = undefined.len() as u32;
+
+        let mut out = b"\0asm\x01\0\0\0".to_vec();
+        section(&mut out, 1, &[2, 0x60, 0, 1, 0x7f, 0x60, 1, 0x7f, 1, 0x7f]);
+        let mut imports = Vec::new();
+        leb(&mut imports, 3 + imported);
+        for (name, what) in [
+            ("__linear_memory", &[2, 0, 0][..]),
+            ("__indirect_function_table", &[1, 0x70, 0, 0]),
+            ("__stack_pointer", &[3, 0x7f, 1]),
+        ] {
+            text(&mut imports, "env");
+            text(&mut imports, name);
+            imports.extend(what);
+        }
+        for &(name, _) in &undefined {
+            text(&mut imports, "env");
+            text(&mut imports, NAMES[usize::from(name)]);
+            imports.extend([0, takes_one(name).into()]);
+        }
+        section(&mut out, 2, &imports);
+        let mut types = Vec::new();
+        leb(&mut types, functions.len() as u32);
+        types.extend(
+            functions
+                .iter()
+                .map(|function| u8::from(function.takes_one())),
+        );
+        section(&mut out, 3, &types);
+
+        // Symbols: table, stack pointer, undefined functions, functions, data,
+        // then an undefined one of data.
+        let first_function = 2 + imported;
+        let first_data = first_function + functions.len() as u32;
+        let data_symbols = segments.len() as u32 + 1;
+        let callable: Vec<bool> = undefined
+            .iter()
+            .map(|(name, _)| takes_one(*name))
+            .chain(functions.iter().map(|function| function.takes_one()))
+            .collect();
+
+        let mut code_relocations = Relocations::default();
+        let mut code = Vec::new();
+        leb(&mut code, functions.len() as u32);
+        for function in &functions {
+            let mut body = vec![0, 0x41, 0];
+            let mut relocations = Vec::new();
+            for operation in function.body.iter().take(8) {
+                match operation {
+                    Operation::Call(which) if !callable.is_empty() => {
+                        let which = usize::from(*which) % callable.len();
+                        if callable[which] {
+                            body.extend([0x41, 1]);
+                        }
+                        body.push(0x10);
+                        relocations.push((0, body.len(), 2 + which as u32, None));
+                        // The call must be of the right type before it is relocated.
+                        padded(&mut body, which as u32);
+                    }
+                    Operation::FunctionAddress(which) if !callable.is_empty() => {
+                        body.push(0x41);
+                        let which = usize::from(*which) % callable.len();
+                        relocations.push((1, body.len(), 2 + which as u32, None));
+                        body.extend(PADDED);
+                    }
+                    Operation::DataAddress(which, addend) => {
+                        body.push(0x41);
+                        let which = u32::from(*which) % data_symbols;
+                        relocations.push((4, body.len(), first_data + which, Some(*addend)));
+                        body.extend(PADDED);
+                    }
+                    Operation::StackPointer => {
+                        body.push(0x23);
+                        relocations.push((7, body.len(), 1, None));
+                        body.extend(PADDED);
+                    }
+                    Operation::CallIndirect => {
+                        body.extend([0x41, 0, 0x11]);
+                        relocations.push((6, body.len(), 0, None));
+                        body.extend(PADDED);
+                        relocations.push((20, body.len(), 0, None));
+                        body.extend(PADDED);
+                    }
+                    Operation::Number(number) => body.extend([0x41, *number as u8 & 0x7f]),
+                    _ => body.extend([0x41, 1]),
+                }
+                body.push(0x6a);
+            }
+            body.push(0x0b);
+            leb(&mut code, body.len() as u32);
+            for (kind, offset, symbol, addend) in relocations {
+                code_relocations.add(kind, code.len() + offset, symbol, addend);
+            }
+            code.extend(body);
+        }
+        section(&mut out, 10, &code);
+
+        let mut data_relocations = Relocations::default();
+        let mut data = Vec::new();
+        leb(&mut data, segments.len() as u32);
+        let mut address = 0;
+        for segment in &segments {
+            data.extend([0, 0x41]);
+            // Signed, hence with room for the sign.
+            padded(&mut data, address);
+            data.push(0x0b);
+            let bytes = segment.bytes();
+            leb(&mut data, bytes.len() as u32);
+            if let Some((which, is_function)) = segment
+                .pointer
+                .filter(|_| !segment.strings && bytes.len() >= 4)
+            {
+                if is_function && !callable.is_empty() {
+                    let which = u32::from(which) % callable.len() as u32;
+                    data_relocations.add(2, data.len(), 2 + which, None);
+                } else {
+                    let which = u32::from(which) % data_symbols;
+                    data_relocations.add(5, data.len(), first_data + which, Some(2));
+                }
+            }
+            address += bytes.len() as u32;
+            data.extend(bytes);
+        }
+        section(&mut out, 11, &data);
+
+        let mut symbols = Vec::new();
+        leb(&mut symbols, first_data + data_symbols);
+        symbols.extend([5, 0x10, 0]);
+        symbols.extend([2, 0x10, 0]);
+        for (index, (_, flags)) in undefined.iter().enumerate() {
+            symbols.push(0);
+            leb(&mut symbols, flags.bits(true));
+            leb(&mut symbols, index as u32);
+        }
+        for (index, function) in functions.iter().enumerate() {
+            symbols.push(0);
+            leb(&mut symbols, function.flags.bits(false));
+            leb(&mut symbols, imported + index as u32);
+            text(&mut symbols, NAMES[usize::from(function.name) % 8]);
+        }
+        for (index, segment) in segments.iter().enumerate() {
+            symbols.push(1);
+            leb(&mut symbols, segment.flags.bits(false));
+            text(
+                &mut symbols,
+                &format!("data_{}", NAMES[usize::from(segment.symbol) % 8]),
+            );
+            leb(&mut symbols, index as u32);
+            symbols.push(0);
+            leb(&mut symbols, segment.bytes().len() as u32);
+        }
+        symbols.push(1);
+        leb(&mut symbols, 0x10);
+        text(&mut symbols, "data_a");
+
+        let mut infos = Vec::new();
+        leb(&mut infos, segments.len() as u32);
+        for segment in &segments {
+            text(&mut infos, SEGMENTS[usize::from(segment.name) % 6]);
+            leb(&mut infos, u32::from(segment.align) % 8);
+            infos.push(u8::from(segment.strings) | u8::from(segment.retain) << 2);
+        }
+
+        let mut linking = vec![2];
+        section(&mut linking, 8, &symbols);
+        section(&mut linking, 5, &infos);
+        if let Some(which) = self.constructor {
+            let plain = functions.iter().position(|function| !function.takes_one());
+            if let Some(place) = plain {
+                let mut constructors = vec![1];
+                leb(&mut constructors, which.into());
+                leb(&mut constructors, first_function + place as u32);
+                section(&mut linking, 6, &constructors);
+            }
+        }
+        if self.comdat && !functions.is_empty() {
+            let mut comdat = vec![1, 1, b'g', 0, 1, 1];
+            leb(&mut comdat, imported);
+            section(&mut linking, 7, &comdat);
+        }
+        custom(&mut out, "linking", &linking);
+        if code_relocations.count > 0 {
+            code_relocations.section(&mut out, "reloc.CODE", 3);
+        }
+        if data_relocations.count > 0 {
+            data_relocations.section(&mut out, "reloc.DATA", 4);
+        }
+        out
+    }
+}
+
+fn padded(out: &mut Vec<u8>, value: u32) {
+    out.extend([0, 7, 14, 21].map(|shift| (value >> shift) as u8 & 0x7f | 0x80));
+    out.push(0);
+}
+
+impl Function {
+    fn takes_one(&self) -> bool {
+        takes_one(self.name % 8) != self.odd
+    }
+}
+
+impl Segment {
+    fn bytes(&self) -> Vec<u8> {
+        let size = usize::from(self.size % 40);
+        match self.strings {
+            true => b"entrance\0hall\0trance\0all\0"[..size.min(25)].to_vec(),
+            false if SEGMENTS[usize::from(self.name) % 6].starts_with(".bss") => vec![0; size],
+            false => (0..size as u8).collect(),
+        }
+    }
+}
