@@ -633,16 +633,22 @@ fn settle_undefined<'a>(
         let is_function = symbol.kind == Kind::Function;
         let by_guest = program.is_guest.get(user as usize) == Some(&true)
             && runtime::library(&symbol.name).is_none();
+        // `wasm_import_module` and its like name the import.
+        let explicit = symbol.flags.contains(SymbolFlags::EXPLICIT_NAME);
+        let by_option = matches!(options.unresolved, Unresolved::Import | Unresolved::Allow);
         let allowed = symbol.is_host
+            || explicit
+            || by_option
             || options.allow_undefined.contains(&*symbol.name)
-            || (is_function && by_guest)
-            || (is_function
-                && matches!(options.unresolved, Unresolved::Import | Unresolved::Allow));
+            || (is_function && by_guest);
         if allowed && symbol.kind != Kind::Data {
             live.imports.push(id);
             continue;
         }
-        if allowed || options.unresolved == Unresolved::Allow {
+        let is_null = symbol.kind == Kind::Data
+            && (options.unresolved == Unresolved::Allow
+                || options.allow_undefined.contains(&*symbol.name));
+        if is_null {
             continue;
         }
         let message = undefined_message(program, id, user);

@@ -231,6 +231,18 @@ fn entry(bytes: &mut &[u8]) -> Option<Relocation> {
     })
 }
 
+/// Whether a value can be written there: LLVM leaves LEB128 operands as wide as
+/// any value needs.
+fn is_operand(relocation: &Relocation, contents: &[u8]) -> bool {
+    let at = relocation.offset as usize;
+    match &contents[at..at + relocation.ty.extent()] {
+        [head @ .., last] if head.len() == 4 && super::relocate::is_leb(relocation.ty) => {
+            head.iter().all(|byte| byte & 0x80 != 0) && last & 0x80 == 0
+        }
+        _ => true,
+    }
+}
+
 /// An LEB128 number of at most 5 bytes, its sign not extended, and its length.
 #[inline]
 fn leb(bytes: &mut &[u8]) -> Option<(u64, u32)> {
@@ -340,7 +352,7 @@ impl<'a> Object<'a> {
         self.decoded(
             &self.code_relocations,
             &self.code_entries,
-            self.code.len(),
+            self.code,
             "CODE",
             extents,
         )
@@ -354,7 +366,7 @@ impl<'a> Object<'a> {
         self.decoded(
             &self.data_relocations,
             &self.data_entries,
-            self.data.len(),
+            self.data,
             "DATA",
             extents,
         )
@@ -364,7 +376,7 @@ impl<'a> Object<'a> {
         &'s self,
         cell: &'s OnceLock<Relocations>,
         entries: &Option<Entries<'a>>,
-        limit: usize,
+        contents: &[u8],
         section: &str,
         extents: impl Iterator<Item = (u32, u32)>,
     ) -> Result<&'s Relocations> {
@@ -376,8 +388,15 @@ impl<'a> Object<'a> {
             relocations.reserve_exact(capacity(entries.count));
             let mut sorted = true;
             let mut end = 0;
-            for entry in self.entries(entries, limit, section) {
+            for entry in self.entries(entries, contents.len(), section) {
                 let relocation = entry?;
+                if !is_operand(&relocation, contents) {
+                    return Err(self.error(format_args!(
+                        "reloc.{section}: {:?} at offset {:#x}, where there is no operand of 5 bytes; \
+                         the object is damaged",
+                        relocation.ty, relocation.offset
+                    )));
+                }
                 sorted &= relocation.offset as usize >= end;
                 end = relocation.offset as usize + relocation.ty.extent();
                 relocations.push(relocation);

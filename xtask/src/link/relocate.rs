@@ -278,6 +278,11 @@ pub fn encoding(ty: RelocationType) -> Encoding {
     }
 }
 
+/// Whether it is encoded as LEB128.
+pub fn is_leb(ty: RelocationType) -> bool {
+    encoding(ty) != Encoding::Fixed
+}
+
 fn padded_unsigned(mut value: u32, bytes: &mut [u8]) {
     let last = bytes.len() - 1;
     for byte in &mut bytes[..last] {
