@@ -10,6 +10,7 @@ use crate::error::file_error;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use wasmer::sys::CpuFeature;
 
@@ -76,18 +77,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[cfg(unix)]
 fn make_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
 }
 
-#[cfg(unix)]
 fn check_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
     let metadata = fs::metadata(path)?;
     let problem = if metadata.uid() != crate::map::user_id() {
         "it belongs to somebody else"
@@ -99,15 +96,4 @@ fn check_private(path: &Path) -> io::Result<()> {
     Err(io::Error::other(format!(
         "no cache for compiled code: {problem}"
     )))
-}
-
-#[cfg(not(unix))]
-fn make_private(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
-}
-
-// A user's own directories are private to them there by default.
-#[cfg(not(unix))]
-fn check_private(path: &Path) -> io::Result<()> {
-    fs::metadata(path).map(drop)
 }

@@ -19,6 +19,11 @@
 //! # }
 //! ```
 
+#[cfg(not(unix))]
+compile_error!(
+    "the host maps memory as Unix does; wasmer's Cranelift compiler does not support Windows either"
+);
+
 mod cache;
 mod deadline;
 mod engine;

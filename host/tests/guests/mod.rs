@@ -12,8 +12,18 @@ use xtask::toolchain;
 
 /// The module of a guest in `guest/examples`.
 pub fn example(name: &str) -> PathBuf {
+    example_with(name, name, LinkSettings::default(), None)
+}
+
+/// The same, as `output`, linked and compiled in another way.
+pub fn example_with(
+    name: &str,
+    output: &str,
+    link: LinkSettings,
+    rustc: Option<PathBuf>,
+) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../guest/examples/{name}.rs"));
-    build(&source, name, LinkSettings::default())
+    build(&source, output, link, rustc)
 }
 
 /// The module of a guest whose source is here.
@@ -42,10 +52,10 @@ pub fn rust_with_panic(name: &str, source: &str, panic: PanicMode) -> PathBuf {
 fn rust_with(name: &str, source: &str, link: LinkSettings) -> PathBuf {
     let path = folder().join(format!("{name}.rs"));
     std::fs::write(&path, source).unwrap();
-    build(&path, name, link)
+    build(&path, name, link, None)
 }
 
-fn build(source: &Path, name: &str, link: LinkSettings) -> PathBuf {
+fn build(source: &Path, name: &str, link: LinkSettings, rustc: Option<PathBuf>) -> PathBuf {
     // Builds share a folder for what they make on the way.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
@@ -53,7 +63,10 @@ fn build(source: &Path, name: &str, link: LinkSettings) -> PathBuf {
     let request = Request {
         guest: xtask::guest::Guest::find(source.to_str()).unwrap(),
         objects: Vec::new(),
-        toolchain: toolchain::Request::default(),
+        toolchain: toolchain::Request {
+            rustc,
+            target: None,
+        },
         settings: Settings::default(),
         link,
         bin: None,
