@@ -12,7 +12,8 @@ use crate::compile::Settings;
 use crate::guest::Guest;
 use crate::shell::{self, Color, Shell};
 use crate::{
-    bench_link, diff, files, fixtures, inspect, new, reproduce, run, toolchain, wat, watch,
+    bench_host, bench_link, diff, files, fixtures, inspect, new, reproduce, run, toolchain, wat,
+    watch,
 };
 
 /// Builds WebAssembly guests from Rust, with no tool outside Rust.
@@ -207,6 +208,17 @@ and wasi-libc are installed). Builds xtask with optimisation first; takes some m
         #[arg(long, hide = true)]
         inputs: Option<PathBuf>,
     },
+    /// The host's memory and start beside what they could have been
+    #[command(after_help = "\
+Reading, windows, calls, start: ours and another way in turns, as medians and ratios. Builds the
+host with optimisation first, which takes some minutes.
+
+Example: cargo xtask bench host --json > host.json")]
+    Host {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -386,11 +398,13 @@ fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut script);
             shell::print(std::str::from_utf8(&script).context("a script is UTF-8")?)?;
         }
-        Command::Bench {
-            what: Bench::Link { json, inputs },
-        } => match inputs {
-            None => bench_link::run(shell, json)?,
-            Some(inputs) => bench_link::measure_all(shell, &inputs, json)?,
+        Command::Bench { what } => match what {
+            Bench::Link { json, inputs: None } => bench_link::run(shell, json)?,
+            Bench::Link {
+                json,
+                inputs: Some(inputs),
+            } => bench_link::measure_all(shell, &inputs, json)?,
+            Bench::Host { json } => bench_host::run(json)?,
         },
         // `main` takes it before clap sees it; clap has it for its help.
         Command::Link { .. } => unreachable!("main runs the linker"),

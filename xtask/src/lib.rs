@@ -1,6 +1,7 @@
 //! Builds WebAssembly guests: compiles them, links them in Rust, inspects
 //! them, and keeps the fixtures. `main.rs` is a thin user of it.
 
+pub mod bench_host;
 pub mod bench_link;
 pub mod build_guest;
 pub mod cli;
