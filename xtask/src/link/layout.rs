@@ -600,15 +600,11 @@ impl<'a> Layout<'a> {
     }
 
     fn types(&mut self, program: &Program<'a>, live: &Live<'a>) {
-        for &id in self
-            .function_imports
-            .clone()
-            .iter()
-            .chain(&self.other_imports.clone())
-        {
-            if let Some(signature) = program.symbols[id].signature {
-                self.add_type(Cow::Borrowed(signature));
-            }
+        let others = self.other_imports.clone().into_iter();
+        let tags = others.filter(|&id| program.symbols[id].kind == Kind::Tag);
+        for id in self.function_imports.clone().into_iter().chain(tags) {
+            let signature = program.symbols[id].signature;
+            self.add_type(Cow::Borrowed(signature.unwrap_or(types::NOTHING)));
         }
         for function in self.functions.clone() {
             let signature = self.function_type(program, function);

@@ -13,7 +13,7 @@ use wasmparser::{RelocationType, SymbolFlags};
 
 use super::error::{Error, Result};
 use super::features;
-use super::object::{Kind, NO_COMDAT, Object, Relocation, SEGMENT_RETAIN};
+use super::object::{Kind, Object, Relocation, SEGMENT_RETAIN};
 use super::options::{Exports, Options, Unresolved};
 use super::runtime;
 use super::symbols::{Body, Definition, Made, MadeGlobal, Program, SymbolId, Target};
@@ -122,11 +122,11 @@ pub fn mark<'a>(program: &mut Program<'a>, options: &Options) -> Result<Live<'a>
     } = marker;
     // The first function that the linker makes is `__wasm_call_ctors`.
     live.constructors_called = live.made[0];
-    live.constructors = constructors(program, &live);
+    settle_undefined(program, &mut live, options, undefined, stubs)?;
+    live.constructors = constructors(program, &live)?;
     if !live.constructors.is_empty() {
         live.made[0] = true;
     }
-    settle_undefined(program, &mut live, options, undefined, stubs)?;
     Ok(live)
 }
 
@@ -589,22 +589,41 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// The live constructors by priority, then in the order of the inputs.
-fn constructors(program: &Program, live: &Live) -> Vec<FunctionRef> {
+fn constructors(program: &Program, live: &Live) -> Result<Vec<FunctionRef>> {
     let mut all = Vec::new();
     for (number, object) in program.objects.iter().enumerate() {
         for &(priority, symbol) in &object.init_functions {
-            if let Target::Object { object, symbol } = program.target(number as u32, symbol) {
-                let index = program.objects[object as usize].symbols[symbol as usize].index;
-                let comdat = program.objects[object as usize].functions[index as usize].comdat;
-                let discarded = comdat != NO_COMDAT && program.is_discarded(object, comdat);
-                if !discarded && live.functions[object as usize][index as usize] {
-                    all.push((priority, FunctionRef::Object(object, index)));
+            let name = object.symbols[symbol as usize].name;
+            let (function, is_live) = match program.target(number as u32, symbol) {
+                Target::Object { object, symbol } => {
+                    let defined = &program.objects[object as usize].symbols[symbol as usize];
+                    let live = &live.functions[object as usize];
+                    let is_live = live.get(defined.index as usize) == Some(&true);
+                    (FunctionRef::Object(object, defined.index), is_live)
                 }
+                Target::Shared(_, &Definition::Made(made)) => {
+                    (FunctionRef::Made(made), live.made[made as usize])
+                }
+                Target::Shared(id, _) => (FunctionRef::Import(id), live.imports.contains(&id)),
+            };
+            if !is_live {
+                continue;
             }
+            let takes_nothing = program
+                .function_type(function)
+                .and_then(types::split)
+                .is_some_and(|(params, _)| params.is_empty());
+            if !takes_nothing {
+                return Err(object.error(format_args!(
+                    "constructor `{}` takes arguments, but nobody could give it any",
+                    types::demangle(name)
+                )));
+            }
+            all.push((priority, function));
         }
     }
     all.sort_by_key(|&(priority, _)| priority);
-    all.into_iter().map(|(_, function)| function).collect()
+    Ok(all.into_iter().map(|(_, function)| function).collect())
 }
 
 /// Makes each live undefined symbol an import or a function that traps, or

@@ -41,8 +41,8 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Program
     resolver.define_optional_symbols();
     resolver.apply_defsym()?;
     resolver.take_host_functions_from_objects();
-    resolver.match_signatures()?;
     resolver.apply_wrap();
+    resolver.match_signatures()?;
     if !resolver.errors.is_empty() {
         return Err(Error::all(resolver.errors));
     }
@@ -666,6 +666,12 @@ impl<'a> Resolver<'a> {
                 }
                 let expected = object.function_type(symbol);
                 let Some(actual) = program.signature(id) else {
+                    // Known by option alone so far, as `__wrap_NAME` may be.
+                    let symbol = &mut self.program.symbols[id];
+                    if symbol.definition == Definition::Undefined {
+                        symbol.signature = Some(expected);
+                        symbol.wanted_by.get_or_insert(number as u32);
+                    }
                     continue;
                 };
                 if actual == expected || program.symbols[id].kind != Kind::Function {

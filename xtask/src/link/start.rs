@@ -136,8 +136,10 @@ fn reach_import(program: &Program, from: &[FunctionRef]) -> Result<bool> {
     let mut queue: Vec<Chunk> = Vec::new();
     let mut seen: HashSet<Chunk> = HashSet::new();
     for &function in from {
-        if let FunctionRef::Object(object, index) = function {
-            queue.push(Chunk::Function(object, index));
+        match function {
+            FunctionRef::Object(object, index) => queue.push(Chunk::Function(object, index)),
+            FunctionRef::Made(_) => {}
+            FunctionRef::Import(_) => return Ok(true),
         }
     }
     while let Some(chunk) = queue.pop() {

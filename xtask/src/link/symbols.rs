@@ -350,6 +350,19 @@ impl<'a> Program<'a> {
         }
     }
 
+    /// The type of a function, as encoded; `None` for an import that nothing
+    /// has called yet.
+    pub fn function_type(&self, function: FunctionRef) -> Option<&[u8]> {
+        match function {
+            FunctionRef::Import(id) => self.symbols[id].signature,
+            FunctionRef::Made(made) => Some(&self.made[made as usize].signature),
+            FunctionRef::Object(object, index) => {
+                let object = &self.objects[object as usize];
+                Some(object.types[object.functions[index as usize].ty as usize])
+            }
+        }
+    }
+
     /// Adds a function that the linker makes.
     pub fn make(&mut self, made: Made<'a>) -> u32 {
         self.made.push(made);
