@@ -29,6 +29,7 @@ const TEXT_LIMIT: usize = 4096;
 
 /// A guest of `guests.json`.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The example of the package `guest`.
     pub name: String,
@@ -39,6 +40,8 @@ pub struct Entry {
     /// Linked with `--strip`.
     #[serde(default)]
     pub strip: bool,
+    /// How the object was made that lies beside a source in C.
+    pub object: Option<String>,
     /// What it must do: what tests, here and in the package `host`, run. They
     /// share one instance.
     pub calls: Vec<Call>,
@@ -520,7 +523,16 @@ fn make(shell: Shell, entry: &Entry, version: &str, choice: &Choice) -> anyhow::
             let sources = built.sources.into_iter().chain([lock]).collect();
             (files::read(&output)?.to_vec(), sources)
         }
-        Guest::Object(_) | Guest::Module(_) => unreachable!("examples are sources and packages"),
+        Guest::Object(path) => {
+            let libraries = choice.toolchain.libraries(&choice.triple);
+            let parts = build_guest::object_parts(path.clone(), Some(libraries))?;
+            let sources = vec![
+                path.canonicalize()?,
+                path.with_extension("c").canonicalize()?,
+            ];
+            (link(shell, &parts, &settings)?, sources)
+        }
+        Guest::Module(_) => unreachable!("an example is no module"),
     };
     if module.len() <= TEXT_LIMIT {
         made.files

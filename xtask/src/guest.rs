@@ -144,12 +144,15 @@ pub fn examples() -> PathBuf {
 
 fn example(name: &str) -> Option<Guest> {
     let folder = examples();
-    let source = folder.join(format!("{name}.rs"));
+    let file = |extension| folder.join(format!("{name}.{extension}"));
     let manifest = folder.join(name).join("Cargo.toml");
-    if source.is_file() {
-        Guest::source(&source).ok()
+    if file("rs").is_file() {
+        Guest::source(&file("rs")).ok()
+    } else if manifest.is_file() {
+        Some(Guest::Package(manifest))
     } else {
-        manifest.is_file().then_some(Guest::Package(manifest))
+        // Of a guest in C, which only its authors need a compiler for.
+        file("o").is_file().then_some(Guest::Object(file("o")))
     }
 }
 
@@ -165,6 +168,7 @@ pub fn names() -> anyhow::Result<Vec<String>> {
         .filter(|name| example(name).is_some())
         .collect();
     names.sort();
+    names.dedup();
     Ok(names)
 }
 

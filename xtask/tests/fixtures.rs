@@ -91,6 +91,40 @@ fn no_path_user_or_machine_is_in_them() {
     }
 }
 
+/// An object that comes from elsewhere is what its compiler makes of the source.
+#[test]
+fn objects_of_c_are_what_clang_makes() {
+    let examples = folder().join("../guest/examples");
+    for entry in entries().unwrap() {
+        let Some(command) = &entry.object else {
+            continue;
+        };
+        let mut words = command.split(' ');
+        let place = tempfile::tempdir().unwrap();
+        let source = format!("{}.c", entry.name);
+        std::fs::copy(examples.join(&source), place.path().join(&source)).unwrap();
+        let mut clang = Command::new(words.next().unwrap());
+        let Ok(output) = clang.args(words).current_dir(&place).output() else {
+            println!("skipped: the compiler of {command} is not installed");
+            continue;
+        };
+        assert!(output.status.success(), "{output:?}");
+        let object = format!("{}.o", entry.name);
+        let made = std::fs::read(place.path().join(&object)).unwrap();
+        let kept = std::fs::read(examples.join(&object)).unwrap();
+        // Another clang of that name makes another object, and says which it is.
+        let producer = |bytes: &[u8]| {
+            let summary = xtask::inspect::summary(bytes).unwrap();
+            summary.producers.join(", ")
+        };
+        if producer(&made) == producer(&kept) {
+            assert!(made == kept, "{object} is not what `{command}` makes");
+        } else {
+            println!("skipped: {object} is by {}", producer(&kept));
+        }
+    }
+}
+
 /// The memo's author had `wasm2wat`, an export line added with sed, and
 /// `wat2wasm`; the golden is the text in between.
 #[test]
