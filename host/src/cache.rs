@@ -18,6 +18,15 @@ pub(crate) struct Cache(PathBuf);
 
 pub(crate) struct Key(String);
 
+/// Compiled code that came from the cache, whole and from this very engine.
+pub(crate) struct Artifact(Vec<u8>);
+
+impl Artifact {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
 const HASH_LEN: usize = 32;
 
 impl Cache {
@@ -48,14 +57,14 @@ impl Cache {
     }
 
     /// The artifact, if it is there and whole.
-    pub(crate) fn load(&self, key: &Key) -> Option<Vec<u8>> {
+    pub(crate) fn load(&self, key: &Key) -> Option<Artifact> {
         check_private(&self.0).ok()?;
         let mut hash = fs::read(self.path(key)).ok()?;
         if hash.len() < HASH_LEN {
             return None;
         }
         let artifact = hash.split_off(HASH_LEN);
-        (hash == Sha256::digest(&artifact).as_slice()).then_some(artifact)
+        (hash == Sha256::digest(&artifact).as_slice()).then_some(Artifact(artifact))
     }
 
     /// Stores an artifact: whole, or not at all.

@@ -121,14 +121,9 @@ impl Engine {
             .map(|cache| (cache, cache.key(bytes, metered)));
         if let Some((cache, key)) = &key
             && let Some(artifact) = cache.load(key)
+            && let Ok(module) = map::load_artifact(engine, artifact)
         {
-            // SAFETY: the cache gives back what `serialize` gave for the same
-            // key, which has the engine's version and the CPU in it; it checks
-            // the bytes against their hash, in a directory that only the user
-            // can write.
-            if let Ok(module) = unsafe { map::load_artifact(engine, artifact) } {
-                return Ok(module);
-            }
+            return Ok(module);
         }
         let module =
             wasmer::Module::new(engine, bytes).map_err(|e| Error::Compile(e.to_string()))?;

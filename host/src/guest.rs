@@ -3,25 +3,20 @@
 use crate::deadline::{self, Watched};
 use crate::engine::Module;
 use crate::error::{Error, Trace};
-use crate::functions::{self, Functions, Source, State};
-use crate::map::{LinearMemory, MemoryState, faults};
+use crate::functions::{Functions, State};
+use crate::imports::{Binder, Needs};
+use crate::map::{GuestTunables, faults};
+use crate::outcome::{explain, memory_limit};
 use crate::region::{Access, Region};
-use crate::space::{Fault, Space};
+use crate::space::Space;
 use crate::value::{Results, Value};
-use crate::wasi::{Exit, Wasi};
+use crate::wasi::Wasi;
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
-use wasmer::sys::vm::{
-    MemoryError, MemoryStyle, TableStyle, TrapCode, VMConfig, VMMemory, VMMemoryDefinition,
-    VMTable, VMTableDefinition,
-};
-use wasmer::sys::{BaseTunables, NativeEngineExt, Tunables};
-use wasmer::{
-    Extern, ExternType, Function, FunctionEnv, FunctionType, ImportType, Instance, Memory,
-    MemoryType, Pages, RuntimeError, Store, TableType, WASM_PAGE_SIZE,
-};
+use wasmer::sys::NativeEngineExt;
+use wasmer::{Function, FunctionEnv, FunctionType, ImportType, Instance, Store};
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
 
 /// What a guest may use. The default is everything that the engine can give.
@@ -139,9 +134,9 @@ impl Guest {
         check_limits(module, &limits)?;
         let space = Space::new(needs.access || needs.copy)?;
 
-        let tunables = Arc::new(GuestTunables::new(&limits, Arc::clone(&space)));
+        let tunables = GuestTunables::new(&limits, Arc::clone(&space));
         let mut engine = module.wasmer.clone();
-        engine.set_tunables(Shared(Arc::clone(&tunables)));
+        engine.set_tunables(tunables.clone());
         let mut store = Store::new(engine);
         faults::watch(&mut store);
 
@@ -363,61 +358,6 @@ pub(crate) fn describe(name: &str, ty: &FunctionType) -> String {
     }
 }
 
-/// Which parts of the host a module's imports need.
-#[derive(Default)]
-struct Needs {
-    access: bool,
-    copy: bool,
-    memory: Option<MemoryType>,
-}
-
-impl Needs {
-    fn of(imports: &[ImportType], functions: &Functions) -> Result<Self, Error> {
-        let mut needs = Self::default();
-        for import in imports {
-            match import.ty() {
-                ExternType::Memory(ty) if needs.memory.is_none() => needs.memory = Some(*ty),
-                ExternType::Function(_) if !functions.has(import.module(), import.name()) => {
-                    match functions::source(import.module(), import.name()) {
-                        Some(Source::Access) => needs.access = true,
-                        Some(Source::Copy) => needs.copy = true,
-                        Some(Source::Host) => {}
-                        None => return Err(not_offered(import)),
-                    }
-                }
-                ExternType::Function(_) => {}
-                _ => return Err(not_offered(import)),
-            }
-        }
-        Ok(needs)
-    }
-}
-
-fn not_offered(import: &ImportType) -> Error {
-    let (module, name) = (import.module(), import.name());
-    let path = format!("{module}.{name}");
-    let (what, hint) = match import.ty() {
-        ExternType::Function(ty) => (
-            format!("the function {}", describe(&path, ty)),
-            "; a function of your own is offered with Setup::functions",
-        ),
-        ExternType::Memory(_) => (format!("a second memory, {path}"), ""),
-        ExternType::Table(_) => (format!("the table {path}"), ""),
-        ExternType::Global(ty) => (
-            format!(
-                "the global {path} of type {}",
-                ty.ty.to_string().to_lowercase()
-            ),
-            "",
-        ),
-        ExternType::Tag(_) => (format!("the tag {path}"), ""),
-    };
-    Error::Import {
-        what,
-        hint: hint.into(),
-    }
-}
-
 fn check_limits(module: &Module, limits: &Limits) -> Result<(), Error> {
     let info = module.module.info();
     let memories = info.memories.values();
@@ -440,286 +380,4 @@ fn check_limits(module: &Module, limits: &Limits) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn memory_limit(limits: &Limits, trace: Trace) -> Error {
-    Error::MemoryLimit {
-        limit: limits.memory.unwrap_or(4 << 30),
-        trace,
-    }
-}
-
-/// Makes the values for a module's imports.
-struct Binder<'a> {
-    store: &'a mut Store,
-    env: &'a FunctionEnv<State>,
-    module: &'a Module,
-    tunables: &'a GuestTunables,
-    space: &'a Arc<Space>,
-}
-
-impl Binder<'_> {
-    fn bind(
-        &mut self,
-        imports: &[ImportType],
-        needs: &Needs,
-        functions: &Functions,
-    ) -> Result<Vec<Extern>, Error> {
-        let memory = match needs.memory {
-            None => None,
-            Some(ty) => {
-                let state = self.tunables.state(&ty)?;
-                let memory = self.memory(state, ty)?;
-                self.env.as_mut(self.store).memory = Some(memory.clone());
-                Some(memory)
-            }
-        };
-        let (access, copy) = self.carried(needs, memory.as_ref())?;
-        let mut externs = Vec::with_capacity(imports.len());
-        for import in imports {
-            let (module, name) = (import.module(), import.name());
-            let ExternType::Function(ty) = import.ty() else {
-                externs.extend(memory.clone().map(Extern::Memory));
-                continue;
-            };
-            let function = functions
-                .bind(self.store, self.env, module, name, ty)
-                .or_else(|| {
-                    let carried = match functions::source(module, name)? {
-                        Source::Access => access.as_ref(),
-                        Source::Copy => copy.as_ref(),
-                        Source::Host => None,
-                    };
-                    match carried {
-                        Some(carried) => carried.exports.get_function(name).ok().cloned(),
-                        None => functions::host_function(self.store, self.env, module, name, ty),
-                    }
-                });
-            let function = function.ok_or_else(|| not_offered(import))?;
-            let offered = function.ty(self.store);
-            if offered != *ty {
-                return Err(Error::Import {
-                    what: format!("the function {}", describe(&format!("{module}.{name}"), ty)),
-                    hint: format!(
-                        "; it offers {}",
-                        describe(&format!("{module}.{name}"), &offered)
-                    ),
-                });
-            }
-            externs.push(function.into());
-        }
-        Ok(externs)
-    }
-
-    /// The carried modules' instances, as far as they are needed and possible.
-    fn carried(
-        &mut self,
-        needs: &Needs,
-        memory: Option<&Memory>,
-    ) -> Result<(Option<Instance>, Option<Instance>), Error> {
-        let Some(regions) = self.space.regions.clone() else {
-            return Ok((None, None));
-        };
-        let pages = Pages::max_value();
-        let ty = MemoryType::new(pages, Some(pages), false);
-        let space = Extern::from(self.memory(regions, ty)?);
-        let fault = Extern::from(functions::fault(self.store, self.env));
-        let instantiate = |store: &mut Store, module, externs: &[Extern]| {
-            Instance::new_by_index(store, module, externs)
-                .map_err(|e| Error::Instantiate(e.to_string()))
-        };
-        let mut access = None;
-        if needs.access {
-            let module = self.module.engine.access()?;
-            let resolve = functions::resolve(self.store, self.env);
-            let externs = [space.clone(), fault.clone(), resolve.into()];
-            access = Some(instantiate(self.store, module, &externs)?);
-        }
-        let mut copy = None;
-        if needs.copy
-            && let Some(memory) = memory
-        {
-            let module = self.module.engine.copy()?;
-            let externs = [space, memory.clone().into(), fault];
-            copy = Some(instantiate(self.store, module, &externs)?);
-        }
-        Ok((access, copy))
-    }
-
-    /// A memory of the store's, over a state of ours.
-    fn memory(&mut self, state: Arc<MemoryState>, ty: MemoryType) -> Result<Memory, Error> {
-        let next = LinearMemory::host(state, ty);
-        *self.tunables.next.lock().expect("no panic under this lock") = Some(next);
-        Memory::new(self.store, ty).map_err(|e| Error::Instantiate(e.to_string()))
-    }
-}
-
-/// Has the engine use our memories, within the guest's limits.
-struct GuestTunables {
-    base: BaseTunables,
-    config: VMConfig,
-    memory_pages: u32,
-    table: Option<u32>,
-    space: Arc<Space>,
-    /// What the next host memory is.
-    next: Mutex<Option<LinearMemory>>,
-}
-
-impl GuestTunables {
-    fn new(limits: &Limits, space: Arc<Space>) -> Self {
-        const SMALLEST_STACK: usize = 64 << 10;
-        let pages = limits
-            .memory
-            .map_or(u64::MAX, |bytes| bytes / WASM_PAGE_SIZE as u64);
-        Self {
-            base: BaseTunables::new(),
-            config: VMConfig {
-                wasm_stack_size: limits.stack.map(|stack| stack.max(SMALLEST_STACK)),
-            },
-            memory_pages: u32::try_from(pages).unwrap_or(u32::MAX),
-            table: limits.table,
-            space,
-            next: Mutex::new(None),
-        }
-    }
-
-    /// The guest's memory: there is but one.
-    fn state(&self, ty: &MemoryType) -> Result<Arc<MemoryState>, Error> {
-        let state = MemoryState::new(ty.minimum.0, self.memory_pages).map_err(Error::Memory)?;
-        let _ = self.space.memory.set(Arc::clone(&state));
-        Ok(state)
-    }
-
-    fn limited(&self, ty: &TableType) -> TableType {
-        let mut ty = *ty;
-        if let Some(limit) = self.table {
-            ty.maximum = Some(ty.maximum.map_or(limit, |maximum| maximum.min(limit)));
-        }
-        ty
-    }
-}
-
-struct Shared(Arc<GuestTunables>);
-
-impl Tunables for Shared {
-    fn memory_style(&self, _: &MemoryType) -> MemoryStyle {
-        MemoryStyle::Static
-    }
-
-    fn table_style(&self, table: &TableType) -> TableStyle {
-        self.0.base.table_style(table)
-    }
-
-    fn create_host_memory(&self, _: &MemoryType, _: &MemoryStyle) -> Result<VMMemory, MemoryError> {
-        let next = self.0.next.lock().expect("no panic under this lock").take();
-        next.map(VMMemory::from_custom)
-            .ok_or_else(|| MemoryError::Generic("no memory".into()))
-    }
-
-    // The engine promises that the location is valid for as long as the memory.
-    unsafe fn create_vm_memory(
-        &self,
-        ty: &MemoryType,
-        _: &MemoryStyle,
-        location: std::ptr::NonNull<VMMemoryDefinition>,
-    ) -> Result<VMMemory, MemoryError> {
-        let state = self
-            .0
-            .state(ty)
-            .map_err(|e| MemoryError::Generic(e.to_string()))?;
-        // SAFETY: passed on to the caller.
-        Ok(VMMemory::from_custom(unsafe {
-            LinearMemory::instance(state, *ty, location)
-        }))
-    }
-
-    fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {
-        self.0.base.create_host_table(&self.0.limited(ty), style)
-    }
-
-    unsafe fn create_vm_table(
-        &self,
-        ty: &TableType,
-        style: &TableStyle,
-        location: std::ptr::NonNull<VMTableDefinition>,
-    ) -> Result<VMTable, String> {
-        // SAFETY: passed on to the caller.
-        unsafe {
-            self.0
-                .base
-                .create_vm_table(&self.0.limited(ty), style, location)
-        }
-    }
-
-    fn vmconfig(&self) -> &VMConfig {
-        &self.0.config
-    }
-}
-
-/// What a guest's run ended in.
-fn explain(error: RuntimeError, space: &Space, limits: &Limits, timed_out: bool) -> Error {
-    let trace = trace(&error);
-    let error = match error.downcast::<Error>() {
-        Ok(error) => return error,
-        Err(error) => error,
-    };
-    let error = match error.downcast::<Exit>() {
-        Ok(Exit(code)) => return Error::Exit(code),
-        Err(error) => error,
-    };
-    let message = error.message();
-    let code = error.to_trap();
-    let signal = faults::take();
-    match code {
-        Some(TrapCode::HostInterrupt) if timed_out => {
-            return Error::Deadline(limits.deadline.unwrap_or_default());
-        }
-        Some(TrapCode::StackOverflow) => return Error::StackOverflow(trace),
-        Some(TrapCode::HeapAccessOutOfBounds) => {
-            if let Some(signal) = signal
-                && let Some(fault) = space.fault(signal.address)
-            {
-                return memory_fault(fault, signal.truncated, trace);
-            }
-        }
-        _ => {}
-    }
-    if space.memory.get().is_some_and(|memory| memory.refused()) {
-        return memory_limit(limits, trace);
-    }
-    Error::Trap { message, trace }
-}
-
-fn memory_fault(fault: Fault, truncated: bool, trace: Trace) -> Error {
-    match fault {
-        _ if truncated => Error::RegionGone(trace),
-        Fault::RegionGone => Error::RegionGone(trace),
-        Fault::ReadOnly(address) => Error::WindowAccess {
-            what: "the guest wrote into a window that it has for reading,",
-            address,
-            trace,
-        },
-        Fault::Unmapped(address) => Error::WindowAccess {
-            what: "the guest used a window that it has given back,",
-            address,
-            trace,
-        },
-        Fault::Beyond { address, len } => Error::Trap {
-            message: format!(
-                "out of bounds memory access: address {address:#x}, where its memory has {len:#x} bytes"
-            ),
-            trace,
-        },
-    }
-}
-
-fn trace(error: &RuntimeError) -> Trace {
-    let frames = error
-        .trace()
-        .iter()
-        .map(|frame| match frame.function_name() {
-            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
-            None => format!("function {}", frame.func_index()),
-        });
-    Trace(frames.collect())
 }

@@ -14,6 +14,18 @@ use wasmer::WASM_PAGE_SIZE;
 /// are described in `carried/access.wat`.
 pub(crate) const TABLE_LEN: usize = (1 << 16) * ENTRY_LEN;
 const ENTRY_LEN: usize = 16;
+/// Where an entry has what.
+const TAG: usize = 0;
+const BASE: usize = 4;
+const READABLE: usize = 8;
+const WRITABLE: usize = 12;
+
+/// Writes a word of a region's entry.
+fn set_word(regions: &MemoryState, tag: Tag, word: usize, value: u32) {
+    let entry = usize::from(tag.slot()) * ENTRY_LEN;
+    let stored = regions.space.store(entry + word, value);
+    stored.expect("the table is writable");
+}
 
 /// What one guest has been granted.
 #[derive(Debug)]
@@ -142,8 +154,11 @@ impl Space {
         };
         if let (Some(regions), Some(range)) = (&self.regions, grant.range) {
             if grant.mapped {
-                self.set_entry(tag, [0; 4]);
-                // A guest that has passed the check already traps now.
+                // Where the bytes were stays: a guest that has passed the check already
+                // finds nothing mapped there, and traps.
+                for word in [TAG, READABLE, WRITABLE] {
+                    set_word(regions, tag, word, 0);
+                }
                 regions.space.unmap(range.clone());
             }
             granted.free.give(range);
@@ -160,23 +175,6 @@ impl Space {
     /// the table; `false` if it was there, or the pointer is not valid.
     pub(crate) fn resolve(&self, pointer: Pointer) -> Result<bool, Error> {
         self.lock().resolve(self, pointer.tag())
-    }
-
-    /// Writes a region's entry, so that it is of use only when it is complete.
-    fn set_entry(&self, tag: Tag, [bits, base, readable, writable]: [u32; 4]) {
-        let Some(regions) = &self.regions else { return };
-        let entry = usize::from(tag.slot()) * ENTRY_LEN;
-        let store = |at, value| {
-            regions
-                .space
-                .store(entry + at, value)
-                .expect("the table is writable");
-        };
-        store(0, 0);
-        store(4, base);
-        store(8, readable);
-        store(12, writable);
-        store(0, bits);
     }
 
     /// The guest begins to run.
@@ -417,8 +415,10 @@ impl Granted {
             .map(range.clone(), bytes.file(), 0, protection);
         map.map_err(Error::Memory)?;
         let len = grant.shared.len as u32;
-        let writable = if write { len } else { 0 };
-        space.set_entry(tag, [tag.bits(), range.start as u32, len, writable]);
+        set_word(regions, tag, BASE, range.start as u32);
+        set_word(regions, tag, READABLE, len);
+        set_word(regions, tag, WRITABLE, if write { len } else { 0 });
+        set_word(regions, tag, TAG, tag.bits());
         grant.mapped = true;
         Ok(true)
     }

@@ -48,8 +48,7 @@ pub(crate) fn watch(store: &mut wasmer::Store) {
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 fn forward_bus_errors() {
-    use std::mem::MaybeUninit;
-    use std::sync::OnceLock;
+    use std::sync::{Once, OnceLock};
 
     type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
     /// The engine's handler of SIGSEGV, and what handled SIGBUS before.
@@ -84,29 +83,22 @@ fn forward_bus_errors() {
         counter
     }
 
-    HANDLERS.get_or_init(|| {
-        let mut segv = MaybeUninit::<libc::sigaction>::zeroed();
-        let mut bus = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: asks for handlers. By now the engine has installed its own for
-        // SIGSEGV, with SA_SIGINFO, and so it has this type. Zero is a valid
-        // `sigaction`, should a call fail.
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: asks for handlers, and sets one that does only what is allowed in
+        // one. Zero is a valid `sigaction`. A handler with SA_SIGINFO has the type
+        // `Handler`; by now the engine has installed such a one.
         unsafe {
-            libc::sigaction(libc::SIGSEGV, std::ptr::null(), segv.as_mut_ptr());
-            libc::sigaction(libc::SIGBUS, std::ptr::null(), bus.as_mut_ptr());
-            let engine = segv.assume_init().sa_sigaction;
-            let engine = std::mem::transmute::<usize, Handler>(engine);
-            (engine, bus.assume_init())
-        }
-    });
-    static INSTALLED: std::sync::Once = std::sync::Once::new();
-    INSTALLED.call_once(|| {
-        // SAFETY: zero is a valid `sigaction`; the handler does only what is
-        // allowed in one.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-            action.sa_sigaction = on_bus_error as *const () as usize;
-            libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut());
+            let [mut segv, mut bus]: [libc::sigaction; 2] = std::mem::zeroed();
+            libc::sigaction(libc::SIGSEGV, std::ptr::null(), &mut segv);
+            libc::sigaction(libc::SIGBUS, std::ptr::null(), &mut bus);
+            if segv.sa_flags & libc::SA_SIGINFO == 0 {
+                return;
+            }
+            let engine = std::mem::transmute::<usize, Handler>(segv.sa_sigaction);
+            let _ = HANDLERS.set((engine, bus));
+            segv.sa_sigaction = on_bus_error as *const () as usize;
+            libc::sigaction(libc::SIGBUS, &segv, std::ptr::null_mut());
         }
     });
 }

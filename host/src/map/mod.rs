@@ -3,7 +3,8 @@
 //! - [`SharedBytes`]: a region's bytes, as the host reads and writes them.
 //! - [`AddressSpace`]: a reserved range of addresses that bytes are mapped into,
 //!   and that knows which of its pages may be touched.
-//! - [`LinearMemory`]: an address space as the engine's linear memory.
+//! - [`MemoryState`]: an address space as the engine's linear memory.
+//! - [`GuestTunables`]: what makes the engine use such memories.
 //! - [`faults`]: what the signal handler learns of a fault.
 //! - [`load_artifact`]: compiled code, from the module cache.
 
@@ -12,13 +13,17 @@ pub(crate) mod faults;
 mod linear;
 mod ranges;
 mod shared;
+mod tunables;
 
 pub(crate) use address_space::{AddressSpace, Inaccessible, Protection};
-pub(crate) use linear::{LinearMemory, MemoryState};
+use linear::LinearMemory;
+pub(crate) use linear::MemoryState;
 pub(crate) use ranges::FreeList;
 pub(crate) use shared::SharedBytes;
 pub use shared::{Slice, SliceMut};
+pub(crate) use tunables::GuestTunables;
 
+use crate::cache::Artifact;
 use std::sync::OnceLock;
 
 /// The size of a page of this machine's memory, in bytes.
@@ -36,17 +41,15 @@ pub(crate) fn whole_pages(len: usize) -> usize {
     len.next_multiple_of(page_size())
 }
 
-/// Loads compiled code.
-///
-/// # Safety
-/// `bytes` must be what [`wasmer::Module::serialize`] gave for this engine's
-/// version and this machine: they become code without a further check.
-pub(crate) unsafe fn load_artifact(
+/// Loads compiled code from the module cache.
+pub(crate) fn load_artifact(
     engine: &wasmer::Engine,
-    bytes: Vec<u8>,
+    artifact: Artifact,
 ) -> Result<wasmer::Module, wasmer::DeserializeError> {
-    // SAFETY: passed on to the caller.
-    unsafe { wasmer::Module::deserialize(engine, bytes) }
+    // SAFETY: the cache alone makes an `Artifact`, of what `serialize` gave for a key
+    // that has the engine's version and the CPU's features in it. It checks the bytes
+    // against their hash, in a directory that only the user can write.
+    unsafe { wasmer::Module::deserialize(engine, artifact.into_bytes()) }
 }
 
 /// Who runs this process.
