@@ -204,10 +204,8 @@ fn fill(
         tombstone: tombstone(name),
     };
     let values = relocator.values(number);
-    for relocation in object.entries(entries, custom.data.len(), name) {
-        let relocation = relocation?;
+    object.each_entry(entries, custom.data.len(), name, |relocation| {
         let value = relocator.value(values, &relocation, site);
         relocate::write(&relocation, value, site, slot);
-    }
-    Ok(())
+    })
 }

@@ -199,7 +199,7 @@ pub struct Entries<'a> {
 }
 
 /// Decodes one entry. There may be millions, so this does no more than it must;
-/// [`Object::check`] looks at what it gives.
+/// [`Object::each_entry`] looks at what it gives.
 #[inline]
 fn entry(bytes: &mut &[u8]) -> Option<Relocation> {
     let (&ty, rest) = bytes.split_first()?;
@@ -228,6 +228,26 @@ fn entry(bytes: &mut &[u8]) -> Option<Relocation> {
         index,
         addend,
         ty,
+    })
+}
+
+/// The kinds of symbol that a relocation of this type may refer to: none if it
+/// refers to a type, `None` if it is for a 64-bit memory.
+#[inline]
+fn kinds(ty: RelocationType) -> Option<&'static [Kind]> {
+    use RelocationType::*;
+    Some(match ty {
+        TypeIndexLeb => &[],
+        FunctionIndexLeb | FunctionIndexI32 | TableIndexSleb | TableIndexI32
+        | TableIndexRelSleb | FunctionOffsetI32 => &[Kind::Function],
+        MemoryAddrLeb | MemoryAddrSleb | MemoryAddrI32 | MemoryAddrRelSleb | MemoryAddrTlsSleb
+        | MemoryAddrLocrelI32 => &[Kind::Data],
+        SectionOffsetI32 => &[Kind::Section],
+        EventIndexLeb => &[Kind::Tag],
+        TableNumberLeb => &[Kind::Table],
+        // Position-independent code takes addresses from globals, too.
+        GlobalIndexLeb | GlobalIndexI32 => &[Kind::Global, Kind::Data, Kind::Function],
+        _ => return None,
     })
 }
 
@@ -388,18 +408,21 @@ impl<'a> Object<'a> {
             relocations.reserve_exact(capacity(entries.count));
             let mut sorted = true;
             let mut end = 0;
-            for entry in self.entries(entries, contents.len(), section) {
-                let relocation = entry?;
+            let mut forged = None;
+            self.each_entry(entries, contents.len(), section, |relocation| {
                 if !is_operand(&relocation, contents) {
-                    return Err(self.error(format_args!(
-                        "reloc.{section}: {:?} at offset {:#x}, where there is no operand of 5 bytes; \
-                         the object is damaged",
-                        relocation.ty, relocation.offset
-                    )));
+                    forged.get_or_insert(relocation);
                 }
                 sorted &= relocation.offset as usize >= end;
                 end = relocation.offset as usize + relocation.ty.extent();
                 relocations.push(relocation);
+            })?;
+            if let Some(relocation) = forged {
+                return Err(self.error(format_args!(
+                    "reloc.{section}: {:?} at offset {:#x}, where there is no operand of 5 bytes; \
+                     the object is damaged",
+                    relocation.ty, relocation.offset
+                )));
             }
             if !sorted {
                 relocations.sort_by_key(|r| r.offset);
@@ -443,79 +466,70 @@ impl<'a> Object<'a> {
 
     /// Decodes relocations one by one, each checked: it lies inside its
     /// section of `limit` bytes, its symbol exists and is of its kind.
-    pub fn entries<'s>(
-        &'s self,
+    #[inline]
+    pub fn each_entry(
+        &self,
         entries: &Entries<'a>,
         limit: usize,
-        section: &'s str,
-    ) -> impl Iterator<Item = Result<Relocation>> + use<'s, 'a> {
+        section: &str,
+        mut take: impl FnMut(Relocation),
+    ) -> Result<()> {
         let mut rest = entries.bytes;
-        (0..entries.count).map(move |number| {
-            let entry = entry(&mut rest).ok_or_else(|| {
-                self.error(format_args!(
+        for number in 0..entries.count {
+            let Some(entry) = entry(&mut rest) else {
+                return Err(self.error(format_args!(
                     "reloc.{section}: relocation {number} is cut short, or of a type that is not \
                      known; the object is damaged"
-                ))
-            })?;
-            self.check(entry, limit, section)
-        })
+                )));
+            };
+            if !self.fits(&entry, limit) {
+                return Err(self.misfit(&entry, limit, section));
+            }
+            take(entry);
+        }
+        Ok(())
     }
 
     #[inline]
-    fn check(&self, entry: Relocation, limit: usize, section: &str) -> Result<Relocation> {
-        use RelocationType::*;
-        let error = |what: &dyn fmt::Display| {
-            Err(self.error(format_args!(
-                "reloc.{section}: {:?} at offset {:#x} {what}",
-                entry.ty, entry.offset
-            )))
-        };
-        if entry.offset as usize + entry.ty.extent() > limit {
-            return error(&format_args!(
-                "lies outside its section of {limit} bytes; the object is damaged"
-            ));
-        }
-        let wanted = match entry.ty {
-            TypeIndexLeb => {
-                if entry.index as usize >= self.types.len() {
-                    return error(&format_args!(
-                        "refers to type {}, which is not there",
-                        entry.index
-                    ));
-                }
-                None
+    fn fits(&self, entry: &Relocation, limit: usize) -> bool {
+        let index = entry.index as usize;
+        entry.offset as usize + entry.ty.extent() <= limit
+            && match kinds(entry.ty) {
+                None => false,
+                Some([]) => index < self.types.len(),
+                Some(kinds) => self
+                    .symbols
+                    .get(index)
+                    .is_some_and(|s| kinds.contains(&s.kind)),
             }
-            FunctionIndexLeb | FunctionIndexI32 | TableIndexSleb | TableIndexI32
-            | TableIndexRelSleb | FunctionOffsetI32 => Some(Kind::Function),
-            MemoryAddrLeb | MemoryAddrSleb | MemoryAddrI32 | MemoryAddrRelSleb
-            | MemoryAddrTlsSleb | MemoryAddrLocrelI32 => Some(Kind::Data),
-            SectionOffsetI32 => Some(Kind::Section),
-            EventIndexLeb => Some(Kind::Tag),
-            TableNumberLeb => Some(Kind::Table),
-            // Position-independent code takes addresses from globals, too.
-            GlobalIndexLeb | GlobalIndexI32 => None,
-            _ => return error(&"is for a 64-bit memory, which genkan does not link"),
-        };
-        if entry.ty != TypeIndexLeb {
-            let Some(symbol) = self.symbols.get(entry.index as usize) else {
-                return error(&format_args!(
-                    "refers to symbol {}, but there are {}",
-                    entry.index,
-                    self.symbols.len()
-                ));
-            };
-            let fits = match wanted {
-                Some(kind) => symbol.kind == kind,
-                None => matches!(symbol.kind, Kind::Global | Kind::Data | Kind::Function),
-            };
-            if !fits {
-                return error(&format_args!(
+    }
+
+    /// Why an entry does not fit.
+    #[cold]
+    fn misfit(&self, entry: &Relocation, limit: usize, section: &str) -> Error {
+        let index = entry.index;
+        let what = if entry.offset as usize + entry.ty.extent() > limit {
+            format!("lies outside its section of {limit} bytes; the object is damaged")
+        } else {
+            match (kinds(entry.ty), self.symbols.get(index as usize)) {
+                (None, _) => "is for a 64-bit memory, which genkan does not link".into(),
+                (Some([]), _) => format!("refers to type {index}, which is not there"),
+                (_, Some(symbol)) => format!(
                     "does not fit its symbol `{}`, which is a {}",
                     symbol.name, symbol.kind
-                ));
+                ),
+                (_, None) => {
+                    format!(
+                        "refers to symbol {index}, but there are {}",
+                        self.symbols.len()
+                    )
+                }
             }
-        }
-        Ok(entry)
+        };
+        self.error(format_args!(
+            "reloc.{section}: {:?} at offset {:#x} {what}",
+            entry.ty, entry.offset
+        ))
     }
 
     /// The relocations of a function's body.

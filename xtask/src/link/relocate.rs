@@ -159,6 +159,7 @@ impl<'p, 'a> Relocator<'p, 'a> {
     }
 
     /// The value that a relocation writes.
+    #[inline]
     pub fn value(&self, values: &Values, relocation: &Relocation, site: Site) -> u32 {
         use RelocationType::*;
         let number = values.object;
@@ -245,6 +246,7 @@ impl<'p, 'a> Relocator<'p, 'a> {
 }
 
 /// Writes one value into `bytes`, which begin at `site.start`.
+#[inline]
 pub fn write(relocation: &Relocation, value: u32, site: Site, bytes: &mut [u8]) {
     let at = (relocation.offset - site.start) as usize;
     let bytes = &mut bytes[at..at + relocation.ty.extent()];
@@ -267,6 +269,7 @@ pub enum Encoding {
 }
 
 /// How the value of a relocation of this type is encoded.
+#[inline]
 pub fn encoding(ty: RelocationType) -> Encoding {
     use RelocationType::*;
     match ty {
