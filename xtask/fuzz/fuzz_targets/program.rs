@@ -19,8 +19,12 @@ const SEGMENTS: [&str; 6] = [
 
 #[derive(Debug, Arbitrary)]
 pub struct Program {
-    objects: Vec<Object>,
+    /// So many of the objects, one at least, are used; so with `counts` below.
+    count: u8,
+    objects: [Object; 3],
     flags: u32,
+    /// Options that make most programs fail, if both bits are there.
+    rare: u32,
     strip: u8,
     unresolved: u8,
     panic: u8,
@@ -29,9 +33,10 @@ pub struct Program {
 
 #[derive(Debug, Arbitrary)]
 struct Object {
-    functions: Vec<Function>,
-    segments: Vec<Segment>,
-    undefined: Vec<(u8, Flags)>,
+    counts: [u8; 3],
+    functions: [Function; 4],
+    segments: [Segment; 3],
+    undefined: [(u8, Flags); 3],
     role: u8,
     constructor: Option<u8>,
     comdat: bool,
@@ -43,7 +48,8 @@ struct Function {
     flags: Flags,
     /// Takes an `i32`, though functions of this name usually do not.
     odd: bool,
-    body: Vec<Operation>,
+    body: [Operation; 4],
+    length: u8,
 }
 
 #[derive(Debug, Arbitrary)]
@@ -96,7 +102,8 @@ impl Flags {
 impl Program {
     /// The objects' bytes.
     pub fn files(&self) -> Vec<Vec<u8>> {
-        self.objects.iter().take(6).map(Object::bytes).collect()
+        let used = usize::from(self.count) % self.objects.len() + 1;
+        self.objects[..used].iter().map(Object::bytes).collect()
     }
 
     /// The objects as the linker takes them.
@@ -114,6 +121,10 @@ impl Program {
     /// Options, each bit of `flags` one of them.
     pub fn options(&self) -> Options {
         let flag = |bit: u32| self.flags & (1 << bit) != 0;
+        let rare = |bit: u32, name: &str| {
+            let both = 3 << (2 * bit);
+            (self.rare & both == both).then(|| name.to_owned())
+        };
         let some = |bit: u32, name: &str| {
             if flag(bit) {
                 Some(name.to_owned())
@@ -133,7 +144,7 @@ impl Program {
             exports: match flag(0) {
                 true => Exports::Guest,
                 false => Exports::Named(
-                    some(1, NAMES[usize::from(self.exports) % 8])
+                    rare(1, NAMES[usize::from(self.exports) % 8])
                         .into_iter()
                         .collect(),
                 ),
@@ -141,10 +152,10 @@ impl Program {
             export_if_defined: some(2, "b").into_iter().collect(),
             export_all: flag(3),
             export_dynamic: flag(4),
-            entry: some(5, "a"),
+            entry: rare(2, "a"),
             undefined: some(6, "c").into_iter().collect(),
             wrap: some(7, "a").into_iter().collect(),
-            defsym: some(8, "d")
+            defsym: rare(3, "d")
                 .map(|name| (name, "e".to_owned()))
                 .into_iter()
                 .collect(),
@@ -188,6 +199,17 @@ impl Program {
 /// Whether functions of this name take an `i32`.
 fn takes_one(name: u8) -> bool {
     name % 2 == 1
+}
+
+/// The first of `all`: so many, or less.
+fn first<T>(all: &[T], count: u8) -> std::slice::Iter<'_, T> {
+    all[..usize::from(count) % (all.len() + 1)].iter()
+}
+
+fn is_new(seen: &mut Vec<u8>, name: u8) -> bool {
+    let new = !seen.contains(&name);
+    seen.push(name);
+    new
 }
 
 /// A number as LEB128.
@@ -251,14 +273,27 @@ impl Relocations {
 impl Object {
     /// Types: 0 takes nothing, 1 an `i32`; both give one.
     fn bytes(&self) -> Vec<u8> {
-        let functions: Vec<&Function> = self.functions.iter().take(6).collect();
-        let segments: Vec<&Segment> = self.segments.iter().take(5).collect();
-        // Undefined functions are those of names, each once.
+        // A compiler gives a name once in an object.
+        let mut named = Vec::new();
+        let functions = first(&self.functions, self.counts[0]);
+        let functions: Vec<&Function> = functions
+            .filter(|function| {
+                function.flags.local && !function.flags.weak
+                    || is_new(&mut named, function.name % 8)
+            })
+            .collect();
+        let mut data_named = Vec::new();
+        let segments = first(&self.segments, self.counts[1]);
+        let segments: Vec<&Segment> = segments
+            .filter(|segment| {
+                segment.flags.local && !segment.flags.weak
+                    || is_new(&mut data_named, segment.symbol % 8)
+            })
+            .collect();
         let mut undefined: Vec<(u8, Flags)> = Vec::new();
-        for &(name, flags) in self.undefined.iter().take(6) {
-            let name = name % 8;
-            if undefined.iter().all(|(other, _)| *other != name) {
-                undefined.push((name, flags));
+        for &(name, flags) in first(&self.undefined, self.counts[2]) {
+            if is_new(&mut named, name % 8) {
+                undefined.push((name % 8, flags));
             }
         }
         let imported = undefined.len() as u32;
@@ -308,7 +343,7 @@ impl Object {
         for function in &functions {
             let mut body = vec![0, 0x41, 0];
             let mut relocations = Vec::new();
-            for operation in function.body.iter().take(8) {
+            for operation in first(&function.body, function.length) {
                 match operation {
                     Operation::Call(which) if !callable.is_empty() => {
                         let which = usize::from(*which) % callable.len();
@@ -414,7 +449,7 @@ impl Object {
         }
         symbols.push(1);
         leb(&mut symbols, 0x10);
-        text(&mut symbols, "data_a");
+        text(&mut symbols, "data_elsewhere");
 
         let mut infos = Vec::new();
         leb(&mut infos, segments.len() as u32);

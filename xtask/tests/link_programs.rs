@@ -1,0 +1,39 @@
+//! Programs made up from noise, of well-formed objects and options of all kinds
+//! (the fuzz target `link` makes the same): what links is a valid module, and
+//! the same one again.
+
+#[path = "../fuzz/fuzz_targets/program.rs"]
+mod program;
+
+use arbitrary::{Arbitrary as _, Unstructured};
+use proptest::prelude::*;
+use wasmparser::{Validator, WasmFeatures};
+use xtask::link;
+
+use program::Program;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_links_is_valid(noise in prop::collection::vec(any::<u8>(), 100..1200)) {
+        let Ok(program) = Program::arbitrary(&mut Unstructured::new(&noise)) else { return Ok(()) };
+        let files = program.files();
+        for file in &files {
+            prop_assert!(Validator::new_with_features(WasmFeatures::all()).validate_all(file).is_ok(), "the test's own objects");
+        }
+        let inputs = program.inputs(&files);
+        let options = program.options();
+        let Ok(linked) = link::link(&inputs, &options) else { return Ok(()) };
+        let valid = Validator::new_with_features(WasmFeatures::all()).validate_all(&linked.module);
+        if let Err(error) = &valid {
+            let folder = tempfile::tempdir().unwrap().keep();
+            for input in &inputs {
+                std::fs::write(folder.join(format!("{}.o", input.name)), input.bytes).unwrap();
+            }
+            prop_assert!(false, "{error}; the objects are in {}\n{program:#?}", folder.display());
+        }
+        let again = link::link(&inputs, &options).unwrap();
+        prop_assert!(again.module == linked.module, "another module");
+    }
+}
