@@ -107,18 +107,11 @@ fn beside(target: &Path, mode: u32) -> std::io::Result<tempfile::NamedTempFile> 
     builder.tempfile_in(folder)
 }
 
-/// A program in the making: the linker writes it through a map, without a copy
-/// in memory, and [`Program::finish`] puts it in its place.
+/// A program in the making: the linker writes it into memory of its own, and
+/// [`Program::finish`] into its file.
 pub struct Program {
     path: PathBuf,
-    space: Space,
-}
-
-enum Space {
-    None,
-    Mapped(PathBuf, tempfile::NamedTempFile, memmap2::MmapMut),
-    /// For a device, a pipe or a program of no bytes.
-    Memory(Vec<u8>),
+    space: Option<memmap2::MmapMut>,
 }
 
 impl Program {
@@ -126,57 +119,29 @@ impl Program {
     pub fn new(path: &Path) -> Self {
         Program {
             path: path.to_owned(),
-            space: Space::None,
+            space: None,
         }
     }
 
     /// What has been written.
     pub fn bytes(&self) -> &[u8] {
-        match &self.space {
-            Space::None => &[],
-            Space::Mapped(_, _, map) => map,
-            Space::Memory(bytes) => bytes,
-        }
+        self.space.as_deref().unwrap_or_default()
     }
 
-    /// Puts the file in its place, or writes to the device.
+    /// Writes the file, as [`write_program`] does.
     pub fn finish(self) -> anyhow::Result<()> {
-        let context = || format!("cannot write {}", self.path.display());
-        match self.space {
-            Space::None => Ok(()),
-            Space::Mapped(target, file, map) => {
-                drop(map);
-                file.persist(target).with_context(context)?;
-                Ok(())
-            }
-            Space::Memory(bytes) => std::fs::write(&self.path, bytes).with_context(context),
-        }
+        write_program(&self.path, self.bytes())
     }
 }
 
 impl crate::link::Output for Program {
     fn space(&mut self, len: usize) -> std::io::Result<&mut [u8]> {
-        self.space = match Place::of(&self.path) {
-            Place::File(target) if len > 0 => {
-                let file = beside(&target, 0o777)?;
-                file.as_file().set_len(len as u64)?;
-                // SAFETY: the file is new and nobody else knows its name; if
-                // another process finds and truncates it nevertheless, writing
-                // raises SIGBUS and this process ends, with nothing in place.
-                let map = unsafe { memmap2::MmapMut::map_mut(file.as_file()) }?;
-                // All pages at once, where the system can: a fault for each
-                // costs more than writing it.
-                #[cfg(target_os = "linux")]
-                let _ = map.advise(memmap2::Advice::PopulateWrite);
-                Space::Mapped(target, file, map)
-            }
-            _ => Space::Memory(vec![0; len]),
-        };
-        Ok(match &mut self.space {
-            Space::None => &mut [],
-            Space::Mapped(_, _, map) => map,
-            Space::Memory(bytes) => bytes,
-        })
+        let map = memmap2::MmapMut::map_anon(len)?;
+        // Page by page, megabytes take longer to get than to fill. Where there
+        // are no large pages, small ones do.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        Ok(self.space.insert(map))
     }
 }
 
