@@ -16,6 +16,7 @@ use crate::link::{self, Exports, Linked, Options, Panic, Report, Role, Strip, Un
 use crate::package;
 use crate::shell::{self, Shell};
 use crate::stamp::{self, Stamp};
+use crate::symbols;
 use crate::toolchain::{self, Choice, NotFound};
 
 /// Where the module's memory comes from.
@@ -292,24 +293,24 @@ pub fn compile_parts(
 
 /// The parts of a link that starts from an object.
 pub fn object_parts(object: PathBuf, libraries: Option<PathBuf>) -> anyhow::Result<Parts> {
-    let symbols = libraries::symbols(&files::read(&object)?)
+    let found = symbols::read(&files::read(&object)?)
         .with_context(|| format!("{} is no relocatable object", object.display()))?;
     // A program's start-up object calls one of these, by libc's age.
     let main = ["__main_void", "__main_argc_argv", "main"]
         .iter()
-        .any(|&name| symbols.defined.contains(name));
+        .any(|&name| found.defined.contains(name));
     Ok(Parts {
         object,
         libraries,
         main,
-        host_functions: symbols.host_functions(),
+        host_functions: found.host_functions(),
         ..Parts::default()
     })
 }
 
 fn defined_functions(path: &Path) -> anyhow::Result<BTreeSet<String>> {
     let contents = files::read(path)?;
-    if let Some(symbols) = libraries::symbols(&contents) {
+    if let Some(symbols) = symbols::read(&contents) {
         return Ok(symbols.defined);
     }
     let archive = object::read::archive::ArchiveFile::parse(&*contents).map_err(|error| {
@@ -322,7 +323,7 @@ fn defined_functions(path: &Path) -> anyhow::Result<BTreeSet<String>> {
     for member in archive.members() {
         let data = member.and_then(|member| member.data(&*contents));
         let data = data.with_context(|| format!("in archive {}", path.display()))?;
-        names.extend(libraries::symbols(data).unwrap_or_default().defined);
+        names.extend(symbols::read(data).unwrap_or_default().defined);
     }
     Ok(names)
 }

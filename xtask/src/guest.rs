@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::compile::workspace;
-use crate::files;
+use crate::{files, symbols};
 
 /// A guest, before it is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl Guest {
             "{} is neither a Rust source (.rs), nor a WebAssembly object or module",
             path.display()
         );
-        Ok(match crate::libraries::symbols(&contents) {
+        Ok(match symbols::read(&contents) {
             Some(_) => Guest::Object(path),
             None => Guest::Module(path),
         })

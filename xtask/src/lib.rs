@@ -20,6 +20,7 @@ pub mod run;
 pub mod shell;
 pub mod source;
 pub mod stamp;
+pub mod symbols;
 pub mod toolchain;
 pub mod wasm_ld;
 pub mod wat;
