@@ -117,9 +117,13 @@ pub fn mark<'a>(program: &mut Program<'a>, options: &Options) -> Result<Live<'a>
     let Marker {
         mut live,
         undefined,
+        errors,
         stubs,
         ..
     } = marker;
+    if !errors.is_empty() {
+        return Err(Error::all(errors));
+    }
     // The first function that the linker makes is `__wasm_call_ctors`.
     live.constructors_called = live.made[0];
     settle_undefined(program, &mut live, options, undefined, stubs)?;
@@ -143,6 +147,7 @@ struct Marker<'p, 'a> {
     seen_shared: HashSet<SymbolId>,
     seen_types: HashSet<&'a [u8]>,
     undefined: Vec<Undefined>,
+    errors: Vec<String>,
     /// Undefined weak functions that are called.
     stubs: Vec<SymbolId>,
     current: Option<Chunk>,
@@ -179,6 +184,7 @@ impl<'p, 'a> Marker<'p, 'a> {
             seen_shared: HashSet::new(),
             seen_types: HashSet::new(),
             undefined: Vec::new(),
+            errors: Vec::new(),
             stubs: Vec::new(),
             current: None,
         }
@@ -361,6 +367,15 @@ impl<'p, 'a> Marker<'p, 'a> {
             return;
         }
         let target = program.target(number, relocation.index);
+        if let Some(group) = discarded_group(program, target) {
+            self.errors.push(format!(
+                "{}: undefined symbol: {}; it is local to the comdat group `{group}`, of which \
+                 another object's copy is linked",
+                object.place,
+                types::demangle(object.symbols[relocation.index as usize].name),
+            ));
+            return;
+        }
         match relocation.ty {
             TableIndexSleb | TableIndexI32 | TableIndexRelSleb => {
                 if let Some(function) = self.address(target) {
@@ -441,6 +456,25 @@ impl<'p, 'a> Marker<'p, 'a> {
         self.live.stack_pointer = true;
         self.run()
     }
+}
+
+/// The comdat group that a symbol is part of, if another copy of it is kept.
+fn discarded_group<'p>(program: &'p Program, target: Target) -> Option<&'p str> {
+    let Target::Object { object, symbol } = target else {
+        return None;
+    };
+    let o = &program.objects[object as usize];
+    let symbol = &o.symbols[symbol as usize];
+    let comdat = match symbol.kind {
+        Kind::Function => o.functions[symbol.index as usize].comdat,
+        Kind::Data if !symbol.flags.contains(SymbolFlags::ABSOLUTE) => {
+            o.segments[symbol.index as usize].comdat
+        }
+        _ => return None,
+    };
+    program
+        .is_discarded(object, comdat)
+        .then(|| o.comdats[comdat as usize])
 }
 
 /// The shared symbols that the module exports.

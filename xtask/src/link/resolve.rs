@@ -683,7 +683,7 @@ impl<'a> Resolver<'a> {
                 let shared = &program.symbols[id];
                 if !shared.is_defined() {
                     let first = shared.wanted_by.unwrap_or_default();
-                    if !self.is_called_anywhere(id, number)? {
+                    if !self.is_called_before(id, number, index)? {
                         self.program.symbols[id].signature = Some(expected);
                         continue;
                     }
@@ -721,10 +721,12 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    fn is_called_anywhere(&self, id: SymbolId, but: usize) -> Result<bool> {
-        for (number, object) in self.program.objects.iter().enumerate().take(but) {
-            for (index, &bound) in self.program.bindings[number].iter().enumerate() {
-                if bound == id && is_called(object, index as u32)? {
+    /// Whether an object calls it by a symbol that comes before this one.
+    fn is_called_before(&self, id: SymbolId, number: usize, index: usize) -> Result<bool> {
+        for (other, object) in self.program.objects.iter().enumerate().take(number + 1) {
+            for (symbol, &bound) in self.program.bindings[other].iter().enumerate() {
+                let before = (other, symbol) < (number, index);
+                if before && bound == id && is_called(object, symbol as u32)? {
                     return Ok(true);
                 }
             }
