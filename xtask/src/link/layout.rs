@@ -203,7 +203,7 @@ pub fn lay_out<'a>(
         runs_once: false,
     };
     layout.data(program, live, options)?;
-    layout.memory(program, live, options)?;
+    layout.memory(options)?;
     let start = start::make_start_functions(program, live, &mut layout, options)?;
     layout.imports(program, live, options);
     layout.functions(program, live, options);
@@ -422,7 +422,7 @@ impl<'a> Layout<'a> {
         Ok(())
     }
 
-    fn memory(&mut self, _program: &Program, _live: &Live, options: &Options) -> Result<()> {
+    fn memory(&mut self, options: &Options) -> Result<()> {
         let wanted = &options.memory;
         let mut end = self.memory.heap_end + options.initial_heap;
         let pages = |name: &str, bytes: u64| match bytes % PAGE {

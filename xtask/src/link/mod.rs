@@ -1,4 +1,22 @@
 //! The linker: relocatable objects and archives in, one module out.
+//!
+//! It knows of no file and no command line: bytes come in, bytes go out.
+//!
+//! ```
+//! use xtask::link::{self, Input, Options, Role};
+//!
+//! let object = std::fs::read("../fixtures/rustc-1.95.0/calc.o")?;
+//! let input = Input {
+//!     name: "calc.o",
+//!     bytes: &object,
+//!     role: Role::Guest,
+//! };
+//! let linked = link::link(&[input], &Options::guest())?;
+//! let text = wasmprinter::print_bytes(&linked.module)?;
+//! assert!(text.contains(r#"(import "env" "read""#));
+//! assert!(text.contains(r#"(export "calc""#));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod archive;
 mod code;

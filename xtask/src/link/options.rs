@@ -165,10 +165,8 @@ pub struct Options {
     pub gc_sections: bool,
     /// One data segment for all of `.rodata.*`, and so on.
     pub merge_data_segments: bool,
-    /// Equal strings are stored once.
+    /// Equal strings are stored once; in data, one that ends another within it.
     pub merge_strings: bool,
-    /// A string that ends another is stored within it (`-O2`).
-    pub merge_string_tails: bool,
     /// Shortest encoding of each index and address in code.
     pub compress_relocations: bool,
     /// What the module drops.
@@ -210,7 +208,6 @@ impl Options {
             },
             keep_unused_stack: false,
             compress_relocations: true,
-            merge_string_tails: true,
             strip: Strip::Debug,
             panic: Panic::Report,
             entry: None,
@@ -250,7 +247,6 @@ impl Options {
             gc_sections: true,
             merge_data_segments: true,
             merge_strings: true,
-            merge_string_tails: false,
             compress_relocations: false,
             strip: Strip::Nothing,
             keep_sections: BTreeSet::new(),

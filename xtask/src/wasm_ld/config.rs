@@ -155,7 +155,6 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
     options.gc_sections = args.flag(Opt::GcSections, Opt::NoGcSections, true);
     options.merge_data_segments = args.flag(Opt::MergeDataSegments, Opt::NoMergeDataSegments, true);
     options.merge_strings = optimize > 0;
-    options.merge_string_tails = optimize > 1;
     options.compress_relocations = args.has(Opt::CompressRelocations);
     options.strip = if args.has(Opt::StripAll) {
         Strip::All
