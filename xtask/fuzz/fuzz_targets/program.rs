@@ -1,7 +1,7 @@
 //! Programs as the fuzzer makes them up: objects with functions, data, symbols
 //! of every binding, and relocations that are where they should be.
 
-use derive_arbitrary::Arbitrary;
+use arbitrary::Arbitrary;
 use xtask::link::{
     BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
 };
@@ -179,7 +179,6 @@ impl Program {
             gc_sections: !flag(20),
             merge_data_segments: !flag(21),
             merge_strings: !flag(22),
-            merge_string_tails: flag(23),
             compress_relocations: flag(24) && strip != Strip::Nothing,
             strip,
             check_features: flag(25),
