@@ -96,7 +96,9 @@ impl MemoRead {
     }
 
     pub fn run(&mut self, bytes: &[u8; 4], calls: i32) -> Result<i32> {
-        Ok(self.run.call(&mut self.store, bytes.as_ptr() as i64, calls)?)
+        Ok(self
+            .run
+            .call(&mut self.store, bytes.as_ptr() as i64, calls)?)
     }
 }
 
@@ -121,7 +123,9 @@ impl WasmtimeRead {
     }
 
     pub fn run(&mut self, bytes: &[u8; 4], calls: i32) -> Result<i32> {
-        Ok(self.run.call(&mut self.store, (bytes.as_ptr() as i64, calls))?)
+        Ok(self
+            .run
+            .call(&mut self.store, (bytes.as_ptr() as i64, calls))?)
     }
 }
 
@@ -140,8 +144,7 @@ impl BareWasmer {
 
     pub fn instantiate(&self) -> Result<(wasmer::Store, wasmer::Instance)> {
         let mut store = wasmer::Store::new(self.engine.clone());
-        let memory =
-            wasmer::Memory::new(&mut store, wasmer::MemoryType::new(0, None, false))?;
+        let memory = wasmer::Memory::new(&mut store, wasmer::MemoryType::new(0, None, false))?;
         let read = wasmer::Function::new_typed(&mut store, |_: i64, _: i32| -> i32 { 2 });
         let externs = [memory.into(), read.into()];
         let instance = wasmer::Instance::new_by_index(&mut store, &self.module, &externs)?;

@@ -52,7 +52,9 @@ fn report(json: bool) -> Result<()> {
 
 /// One-byte reads, from a loop in the guest.
 fn reads() -> Result<Vec<Comparison>> {
-    const CALLS: i32 = 5_000_000;
+    // Short turns: most of them are not interrupted.
+    const CALLS: i32 = 500_000;
+    const ROUNDS: usize = 101;
     let region = Region::copy_of(&[1, 2, 3, 4])?;
     let module = Engine::default().compile(guests::READ_LOOP.as_bytes())?;
     let mut guest = Guest::new(&module)?;
@@ -87,7 +89,7 @@ fn reads() -> Result<Vec<Comparison>> {
             "checked read, per call; the memo's raw one in wasmer",
             "ns",
             Floor::AtMost(0.2),
-            9,
+            ROUNDS,
             &mut ours,
             &mut memo,
         )?,
@@ -95,7 +97,7 @@ fn reads() -> Result<Vec<Comparison>> {
             "checked read, per call; a raw one in wasmtime 47",
             "ns",
             Floor::AtMost(1.0),
-            9,
+            ROUNDS,
             &mut ours,
             &mut wasmtime,
         )?,
@@ -119,7 +121,10 @@ fn window() -> Result<Vec<Comparison>> {
     }
     let attached = start.elapsed();
     let touched = faults() - before;
-    ensure!(touched < BIG / 4096, "attaching a window touches its pages: {touched} faults");
+    ensure!(
+        touched < BIG / 4096,
+        "attaching a window touches its pages: {touched} faults"
+    );
 
     let address: i32 = guest.call("map_window", &[pointer, len.into()])?;
     let expected = native_sum(&region.as_slice()?);
@@ -149,7 +154,7 @@ fn window() -> Result<Vec<Comparison>> {
             "sum of u64 in a window of 256 MiB; native on the same bytes",
             "GB/s",
             Floor::AtLeast(0.9),
-            9,
+            15,
             &mut ours,
             &mut native,
         )?,
@@ -158,7 +163,9 @@ fn window() -> Result<Vec<Comparison>> {
 
 fn native_sum(bytes: &[u8]) -> u64 {
     let (words, _) = bytes.as_chunks::<8>();
-    words.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
+    words
+        .iter()
+        .fold(0, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
 }
 
 /// `read_into` a buffer of 64 KiB, over 256 MiB.
@@ -170,7 +177,11 @@ fn read_into() -> Result<Comparison> {
     guest.grant(&region, Access::Read)?;
     let mut buffer = vec![0u8; CHUNK];
     let mut ours = || -> Result<f64> {
-        let args = [region.pointer().into(), (BIG as i32).into(), (CHUNK as i32).into()];
+        let args = [
+            region.pointer().into(),
+            (BIG as i32).into(),
+            (CHUNK as i32).into(),
+        ];
         let start = Instant::now();
         guest.call::<()>("run", &args)?;
         Ok(gigabytes(BIG, start.elapsed()))
@@ -187,7 +198,7 @@ fn read_into() -> Result<Comparison> {
         "read_into in chunks of 64 KiB; native memcpy",
         "GB/s",
         Floor::AtLeast(0.5),
-        9,
+        15,
         &mut ours,
         &mut native,
     )
@@ -219,7 +230,7 @@ fn instantiate() -> Result<Comparison> {
         "instantiating with a region; bare wasmer with an imported memory",
         "µs",
         Floor::AtMost(2.0),
-        9,
+        15,
         &mut ours,
         &mut bare,
     )
@@ -256,7 +267,7 @@ fn cold_start() -> Result<Comparison> {
 
 /// What metering costs a guest that does nothing but compute.
 fn fuel() -> Result<Comparison> {
-    const STEPS: i32 = 20_000_000;
+    const STEPS: i32 = 1_000_000;
     let run = |metered| -> Result<_> {
         let engine = Engine::new(Config {
             metered,
@@ -274,7 +285,7 @@ fn fuel() -> Result<Comparison> {
         "a step of a loop with fuel; without",
         "ns",
         Floor::None,
-        9,
+        51,
         &mut run(true)?,
         &mut run(false)?,
     )

@@ -12,7 +12,8 @@
 ;; pointer 0 is not valid.
 ;;
 ;; Regions are entered at their first use. So whatever does not pass goes to `fault`:
-;; it enters the region and returns, or says what was wrong and traps.
+;; it enters the region and returns, or says what was wrong and traps. The reads and
+;; writes do so in functions of their own, so that nothing is kept over that call.
 (module $genkan
   (import "genkan" "space" (memory $space 65536 65536))
   ;; fault(pointer, offset, length, 0 for a read and 1 for a write)
@@ -30,19 +31,20 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (loop $again (result i32)
-      (block $bad
-        (br_if $bad
-          (i32.ne (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-        (br_if $bad
-          (i64.gt_u (i64.add (local.get $at) (i64.const 1))
-                    (i64.load32_u $space offset=8 (local.get $entry))))
-        (return (i32.load8_u $space
-          (i32.add (i32.load $space offset=4 (local.get $entry))
-                   (i32.wrap_i64 (local.get $at))))))
-      (call $fault (local.get $pointer) (local.get $offset) (i32.const 1) (i32.const 0))
-      (br $again)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u (i64.add (local.get $at) (i64.const 1))
+                  (i64.load32_u $space offset=8 (local.get $entry))))
+      (return (i32.load8_u $space
+        (i32.add (i32.load $space offset=4 (local.get $entry))
+                 (i32.wrap_i64 (local.get $at))))))
+    (call $slow_read_u8 (local.get $pointer) (local.get $offset)))
+  (func $slow_read_u8 (param $pointer i64) (param $offset i32) (result i32)
+    (call $fault (local.get $pointer) (local.get $offset) (i32.const 1) (i32.const 0))
+    (call $read_u8 (local.get $pointer) (local.get $offset)))
 
   ;; The 2 bytes at pointer + offset, little endian.
   (func $read_u16 (export "read_u16") (param $pointer i64) (param $offset i32) (result i32)
@@ -54,19 +56,20 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (loop $again (result i32)
-      (block $bad
-        (br_if $bad
-          (i32.ne (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-        (br_if $bad
-          (i64.gt_u (i64.add (local.get $at) (i64.const 2))
-                    (i64.load32_u $space offset=8 (local.get $entry))))
-        (return (i32.load16_u $space
-          (i32.add (i32.load $space offset=4 (local.get $entry))
-                   (i32.wrap_i64 (local.get $at))))))
-      (call $fault (local.get $pointer) (local.get $offset) (i32.const 2) (i32.const 0))
-      (br $again)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u (i64.add (local.get $at) (i64.const 2))
+                  (i64.load32_u $space offset=8 (local.get $entry))))
+      (return (i32.load16_u $space
+        (i32.add (i32.load $space offset=4 (local.get $entry))
+                 (i32.wrap_i64 (local.get $at))))))
+    (call $slow_read_u16 (local.get $pointer) (local.get $offset)))
+  (func $slow_read_u16 (param $pointer i64) (param $offset i32) (result i32)
+    (call $fault (local.get $pointer) (local.get $offset) (i32.const 2) (i32.const 0))
+    (call $read_u16 (local.get $pointer) (local.get $offset)))
 
   ;; The 4 bytes at pointer + offset, little endian.
   (func $read_u32 (export "read_u32") (param $pointer i64) (param $offset i32) (result i32)
@@ -78,19 +81,20 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (loop $again (result i32)
-      (block $bad
-        (br_if $bad
-          (i32.ne (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-        (br_if $bad
-          (i64.gt_u (i64.add (local.get $at) (i64.const 4))
-                    (i64.load32_u $space offset=8 (local.get $entry))))
-        (return (i32.load $space
-          (i32.add (i32.load $space offset=4 (local.get $entry))
-                   (i32.wrap_i64 (local.get $at))))))
-      (call $fault (local.get $pointer) (local.get $offset) (i32.const 4) (i32.const 0))
-      (br $again)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u (i64.add (local.get $at) (i64.const 4))
+                  (i64.load32_u $space offset=8 (local.get $entry))))
+      (return (i32.load $space
+        (i32.add (i32.load $space offset=4 (local.get $entry))
+                 (i32.wrap_i64 (local.get $at))))))
+    (call $slow_read_u32 (local.get $pointer) (local.get $offset)))
+  (func $slow_read_u32 (param $pointer i64) (param $offset i32) (result i32)
+    (call $fault (local.get $pointer) (local.get $offset) (i32.const 4) (i32.const 0))
+    (call $read_u32 (local.get $pointer) (local.get $offset)))
 
   ;; The 8 bytes at pointer + offset, little endian.
   (func $read_u64 (export "read_u64") (param $pointer i64) (param $offset i32) (result i64)
@@ -102,19 +106,20 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (loop $again (result i64)
-      (block $bad
-        (br_if $bad
-          (i32.ne (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-        (br_if $bad
-          (i64.gt_u (i64.add (local.get $at) (i64.const 8))
-                    (i64.load32_u $space offset=8 (local.get $entry))))
-        (return (i64.load $space
-          (i32.add (i32.load $space offset=4 (local.get $entry))
-                   (i32.wrap_i64 (local.get $at))))))
-      (call $fault (local.get $pointer) (local.get $offset) (i32.const 8) (i32.const 0))
-      (br $again)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u (i64.add (local.get $at) (i64.const 8))
+                  (i64.load32_u $space offset=8 (local.get $entry))))
+      (return (i64.load $space
+        (i32.add (i32.load $space offset=4 (local.get $entry))
+                 (i32.wrap_i64 (local.get $at))))))
+    (call $slow_read_u64 (local.get $pointer) (local.get $offset)))
+  (func $slow_read_u64 (param $pointer i64) (param $offset i32) (result i64)
+    (call $fault (local.get $pointer) (local.get $offset) (i32.const 8) (i32.const 0))
+    (call $read_u64 (local.get $pointer) (local.get $offset)))
 
   ;; Stores a byte at pointer + offset, little endian.
   (func $write_u8 (export "write_u8") (param $pointer i64) (param $offset i32) (param $value i32)
@@ -126,21 +131,22 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (loop $again
-      (block $bad
-        (br_if $bad
-          (i32.ne (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-        (br_if $bad
-          (i64.gt_u (i64.add (local.get $at) (i64.const 1))
-                    (i64.load32_u $space offset=12 (local.get $entry))))
-        (i32.store8 $space
-          (i32.add (i32.load $space offset=4 (local.get $entry))
-                   (i32.wrap_i64 (local.get $at)))
-          (local.get $value))
-        (return))
-      (call $fault (local.get $pointer) (local.get $offset) (i32.const 1) (i32.const 1))
-      (br $again)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u (i64.add (local.get $at) (i64.const 1))
+                  (i64.load32_u $space offset=12 (local.get $entry))))
+      (i32.store8 $space
+        (i32.add (i32.load $space offset=4 (local.get $entry))
+                 (i32.wrap_i64 (local.get $at)))
+        (local.get $value))
+      (return))
+    (call $slow_write_u8 (local.get $pointer) (local.get $offset) (local.get $value)))
+  (func $slow_write_u8 (param $pointer i64) (param $offset i32) (param $value i32)
+    (call $fault (local.get $pointer) (local.get $offset) (i32.const 1) (i32.const 1))
+    (call $write_u8 (local.get $pointer) (local.get $offset) (local.get $value)))
 
   ;; Stores 2 bytes at pointer + offset, little endian.
   (func $write_u16 (export "write_u16") (param $pointer i64) (param $offset i32) (param $value i32)
@@ -152,21 +158,22 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (loop $again
-      (block $bad
-        (br_if $bad
-          (i32.ne (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-        (br_if $bad
-          (i64.gt_u (i64.add (local.get $at) (i64.const 2))
-                    (i64.load32_u $space offset=12 (local.get $entry))))
-        (i32.store16 $space
-          (i32.add (i32.load $space offset=4 (local.get $entry))
-                   (i32.wrap_i64 (local.get $at)))
-          (local.get $value))
-        (return))
-      (call $fault (local.get $pointer) (local.get $offset) (i32.const 2) (i32.const 1))
-      (br $again)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u (i64.add (local.get $at) (i64.const 2))
+                  (i64.load32_u $space offset=12 (local.get $entry))))
+      (i32.store16 $space
+        (i32.add (i32.load $space offset=4 (local.get $entry))
+                 (i32.wrap_i64 (local.get $at)))
+        (local.get $value))
+      (return))
+    (call $slow_write_u16 (local.get $pointer) (local.get $offset) (local.get $value)))
+  (func $slow_write_u16 (param $pointer i64) (param $offset i32) (param $value i32)
+    (call $fault (local.get $pointer) (local.get $offset) (i32.const 2) (i32.const 1))
+    (call $write_u16 (local.get $pointer) (local.get $offset) (local.get $value)))
 
   ;; Stores 4 bytes at pointer + offset, little endian.
   (func $write_u32 (export "write_u32") (param $pointer i64) (param $offset i32) (param $value i32)
@@ -178,21 +185,22 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (loop $again
-      (block $bad
-        (br_if $bad
-          (i32.ne (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-        (br_if $bad
-          (i64.gt_u (i64.add (local.get $at) (i64.const 4))
-                    (i64.load32_u $space offset=12 (local.get $entry))))
-        (i32.store $space
-          (i32.add (i32.load $space offset=4 (local.get $entry))
-                   (i32.wrap_i64 (local.get $at)))
-          (local.get $value))
-        (return))
-      (call $fault (local.get $pointer) (local.get $offset) (i32.const 4) (i32.const 1))
-      (br $again)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u (i64.add (local.get $at) (i64.const 4))
+                  (i64.load32_u $space offset=12 (local.get $entry))))
+      (i32.store $space
+        (i32.add (i32.load $space offset=4 (local.get $entry))
+                 (i32.wrap_i64 (local.get $at)))
+        (local.get $value))
+      (return))
+    (call $slow_write_u32 (local.get $pointer) (local.get $offset) (local.get $value)))
+  (func $slow_write_u32 (param $pointer i64) (param $offset i32) (param $value i32)
+    (call $fault (local.get $pointer) (local.get $offset) (i32.const 4) (i32.const 1))
+    (call $write_u32 (local.get $pointer) (local.get $offset) (local.get $value)))
 
   ;; Stores 8 bytes at pointer + offset, little endian.
   (func $write_u64 (export "write_u64") (param $pointer i64) (param $offset i32) (param $value i64)
@@ -204,21 +212,22 @@
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
                (i64.extend_i32_u (local.get $offset))))
-    (loop $again
-      (block $bad
-        (br_if $bad
-          (i32.ne (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
-        (br_if $bad
-          (i64.gt_u (i64.add (local.get $at) (i64.const 8))
-                    (i64.load32_u $space offset=12 (local.get $entry))))
-        (i64.store $space
-          (i32.add (i32.load $space offset=4 (local.get $entry))
-                   (i32.wrap_i64 (local.get $at)))
-          (local.get $value))
-        (return))
-      (call $fault (local.get $pointer) (local.get $offset) (i32.const 8) (i32.const 1))
-      (br $again)))
+    (block $bad
+      (br_if $bad
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $bad
+        (i64.gt_u (i64.add (local.get $at) (i64.const 8))
+                  (i64.load32_u $space offset=12 (local.get $entry))))
+      (i64.store $space
+        (i32.add (i32.load $space offset=4 (local.get $entry))
+                 (i32.wrap_i64 (local.get $at)))
+        (local.get $value))
+      (return))
+    (call $slow_write_u64 (local.get $pointer) (local.get $offset) (local.get $value)))
+  (func $slow_write_u64 (param $pointer i64) (param $offset i32) (param $value i64)
+    (call $fault (local.get $pointer) (local.get $offset) (i32.const 8) (i32.const 1))
+    (call $write_u64 (local.get $pointer) (local.get $offset) (local.get $value)))
 
   ;; How many bytes there are from the pointer to its region's end.
   (func $len (export "len") (param $pointer i64) (result i64)
