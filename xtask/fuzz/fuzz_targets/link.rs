@@ -10,7 +10,8 @@ use xtask::link;
 
 use program::Program;
 
-fuzz_target!(|program: Program| {
+fuzz_target!(|noise: &[u8]| {
+    let program = Program::from_noise(noise);
     let files = program.files();
     let inputs = program.inputs(&files);
     let options = program.options();

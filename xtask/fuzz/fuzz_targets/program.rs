@@ -1,7 +1,6 @@
 //! Programs as the fuzzer makes them up: objects with functions, data, symbols
 //! of every binding, and relocations that are where they should be.
 
-use arbitrary::Arbitrary;
 use xtask::link::{
     BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
 };
@@ -17,7 +16,7 @@ const SEGMENTS: [&str; 6] = [
     ".rodata.str1",
 ];
 
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 pub struct Program {
     /// So many of the objects, one at least, are used; so with `counts` below.
     count: u8,
@@ -31,7 +30,7 @@ pub struct Program {
     exports: u8,
 }
 
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 struct Object {
     counts: [u8; 3],
     functions: [Function; 4],
@@ -42,7 +41,7 @@ struct Object {
     comdat: bool,
 }
 
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 struct Function {
     name: u8,
     flags: Flags,
@@ -52,7 +51,7 @@ struct Function {
     length: u8,
 }
 
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 enum Operation {
     Call(u8),
     FunctionAddress(u8),
@@ -62,7 +61,7 @@ enum Operation {
     Number(i8),
 }
 
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 struct Segment {
     name: u8,
     symbol: u8,
@@ -75,7 +74,7 @@ struct Segment {
     pointer: Option<(u8, bool)>,
 }
 
-#[derive(Debug, Arbitrary, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Flags {
     weak: bool,
     local: bool,
@@ -99,7 +98,113 @@ impl Flags {
     }
 }
 
+/// The noise that programs are made of; zeroes once it is used up.
+struct Noise<'a>(std::slice::Iter<'a, u8>);
+
+impl Noise<'_> {
+    fn byte(&mut self) -> u8 {
+        self.0.next().copied().unwrap_or(0)
+    }
+
+    fn flag(&mut self) -> bool {
+        self.byte() % 2 == 1
+    }
+
+    fn word(&mut self) -> u32 {
+        u32::from_le_bytes([(); 4].map(|()| self.byte()))
+    }
+
+    /// Several of what `one` makes.
+    fn several<T, const N: usize>(&mut self, one: impl Fn(&mut Self) -> T) -> [T; N] {
+        [(); N].map(|()| one(self))
+    }
+}
+
+impl Object {
+    fn from(noise: &mut Noise<'_>) -> Self {
+        Object {
+            counts: noise.several(Noise::byte),
+            functions: noise.several(Function::from),
+            segments: noise.several(Segment::from),
+            undefined: noise.several(|noise| (noise.byte(), Flags::from(noise))),
+            role: noise.byte(),
+            constructor: noise.flag().then(|| noise.byte()),
+            comdat: noise.flag(),
+        }
+    }
+}
+
+impl Function {
+    fn from(noise: &mut Noise<'_>) -> Self {
+        Function {
+            name: noise.byte(),
+            flags: Flags::from(noise),
+            // Seldom: it makes most calls of that name trap.
+            odd: noise.byte() % 8 == 7,
+            body: noise.several(Operation::from),
+            length: noise.byte(),
+        }
+    }
+}
+
+impl Operation {
+    fn from(noise: &mut Noise<'_>) -> Self {
+        match noise.byte() % 6 {
+            0 => Operation::Call(noise.byte()),
+            1 => Operation::FunctionAddress(noise.byte()),
+            2 => Operation::DataAddress(noise.byte(), noise.byte() as i8),
+            3 => Operation::StackPointer,
+            4 => Operation::CallIndirect,
+            _ => Operation::Number(noise.byte() as i8),
+        }
+    }
+}
+
+impl Segment {
+    fn from(noise: &mut Noise<'_>) -> Self {
+        Segment {
+            name: noise.byte(),
+            symbol: noise.byte(),
+            flags: Flags::from(noise),
+            align: noise.byte(),
+            size: noise.byte(),
+            strings: noise.byte() % 8 == 7,
+            retain: noise.flag(),
+            pointer: noise.flag().then(|| (noise.byte(), noise.flag())),
+        }
+    }
+}
+
+impl Flags {
+    /// Of two bytes: each flag is there once in four times.
+    fn from(noise: &mut Noise<'_>) -> Self {
+        let bits = noise.byte() & noise.byte();
+        Flags {
+            weak: bits & 1 != 0,
+            local: bits & 2 != 0,
+            hidden: bits & 4 != 0,
+            exported: bits & 8 != 0,
+            no_strip: bits & 16 != 0,
+        }
+    }
+}
+
 impl Program {
+    /// A program for any noise.
+    pub fn from_noise(noise: &[u8]) -> Self {
+        let mut noise = Noise(noise.iter());
+        Program {
+            count: noise.byte(),
+            flags: noise.word(),
+            rare: noise.word(),
+            strip: noise.byte(),
+            unresolved: noise.byte(),
+            panic: noise.byte(),
+            exports: noise.byte(),
+            objects: noise.several(Object::from),
+        }
+    }
+
     /// The objects' bytes.
     pub fn files(&self) -> Vec<Vec<u8>> {
         let used = usize::from(self.count) % self.objects.len() + 1;
