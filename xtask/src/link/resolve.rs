@@ -443,6 +443,15 @@ impl<'a> Resolver<'a> {
         }
         for name in &options.wrap {
             self.request(&format!("__wrap_{name}"));
+            // Uses of `__real_NAME` will be uses of `NAME`.
+            if self
+                .program
+                .symbols
+                .find(&format!("__real_{name}"))
+                .is_some()
+            {
+                self.request(name);
+            }
         }
         let named = match &options.exports {
             super::Exports::Named(names) => Some(names),
@@ -668,7 +677,7 @@ impl<'a> Resolver<'a> {
                 let Some(actual) = program.signature(id) else {
                     // Known by option alone so far, as `__wrap_NAME` may be.
                     let symbol = &mut self.program.symbols[id];
-                    if symbol.definition == Definition::Undefined {
+                    if !symbol.is_defined() {
                         symbol.signature = Some(expected);
                         symbol.wanted_by.get_or_insert(number as u32);
                     }
