@@ -42,7 +42,7 @@ const NO_SITE: Site = Site {
 };
 
 /// Inputs below this many bytes are not worth a second thread.
-const PARALLEL: usize = 1 << 18;
+pub const PARALLEL: usize = 1 << 18;
 
 /// Decides where every function goes.
 pub fn plan<'p>(

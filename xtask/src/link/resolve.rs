@@ -10,9 +10,11 @@
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use wasmparser::{RelocationType, SymbolFlags};
 
 use super::archive::{self, Archive, Member};
+use super::code::PARALLEL;
 use super::error::{Error, Result};
 use super::object::{Kind, Object, Place, Symbol as ObjectSymbol};
 use super::options::{Input, Options, Role};
@@ -32,8 +34,8 @@ use super::types;
 pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Program<'a>> {
     let mut resolver = Resolver::new(options);
     resolver.define_linker_symbols();
-    for input in inputs {
-        resolver.input(input)?;
+    for (input, read) in inputs.iter().zip(read_ahead(inputs)) {
+        resolver.input(input, read)?;
         resolver.pull_pending()?;
     }
     resolver.request_by_option()?;
@@ -47,6 +49,32 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Program
         return Err(Error::all(resolver.errors));
     }
     Ok(resolver.program)
+}
+
+/// Reads many objects at once, where that is worth a second thread. What is
+/// wrong with one is said when its turn comes.
+fn read_ahead<'a>(inputs: &[Input<'a>]) -> Vec<Option<Result<Object<'a>>>> {
+    let is_object = |input: &Input| input.role != Role::Lazy && input.bytes.starts_with(b"\0asm");
+    let objects = inputs.iter().filter(|i| is_object(i));
+    if objects.map(|i| i.bytes.len()).sum::<usize>() < PARALLEL {
+        return inputs.iter().map(|_| None).collect();
+    }
+    let read = |input: &Input<'a>| {
+        let place = Place {
+            file: input.name,
+            member: None,
+        };
+        let object = Object::read(place, input.bytes);
+        if let Ok(object) = &object {
+            // Most of an object that is linked for its own sake is live.
+            let _ = object.code_relocations();
+        }
+        object
+    };
+    inputs
+        .par_iter()
+        .map(|input| is_object(input).then(|| read(input)))
+        .collect()
 }
 
 /// An object that joins when a symbol needs it.
@@ -129,7 +157,7 @@ impl<'a> Resolver<'a> {
         symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
     }
 
-    fn input(&mut self, input: &Input<'a>) -> Result<()> {
+    fn input(&mut self, input: &Input<'a>, read: Option<Result<Object<'a>>>) -> Result<()> {
         let place = Place {
             file: input.name,
             member: None,
@@ -152,12 +180,13 @@ impl<'a> Resolver<'a> {
             place,
             bytes: input.bytes,
         };
-        match input.role {
-            Role::Lazy => self.offer(member),
-            Role::Guest => self.join(member, Joins::Itself { guest: true }).map(drop),
-            Role::Default | Role::Whole => {
-                self.join(member, Joins::Itself { guest: false }).map(drop)
-            }
+        let joins = Joins::Itself {
+            guest: input.role == Role::Guest,
+        };
+        match (input.role, read) {
+            (_, Some(object)) => self.join_read(object?, joins).map(drop),
+            (Role::Lazy, None) => self.offer(member),
+            (_, None) => self.join(member, joins).map(drop),
         }
     }
 
@@ -244,7 +273,10 @@ impl<'a> Resolver<'a> {
     }
 
     fn join(&mut self, member: Member<'a>, joins: Joins) -> Result<u32> {
-        let object = Object::read(member.place, member.bytes)?;
+        self.join_read(Object::read(member.place, member.bytes)?, joins)
+    }
+
+    fn join_read(&mut self, object: Object<'a>, joins: Joins) -> Result<u32> {
         let number = self.program.objects.len() as u32;
         let kept: Vec<bool> = object
             .comdats
