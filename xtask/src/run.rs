@@ -41,6 +41,10 @@ pub fn start(
 ) -> anyhow::Result<ExitCode> {
     let mut host = Command::new(host);
     host.arg(module);
+    // Compiled once, a guest starts at once; `cargo clean` forgets it.
+    if std::env::var_os("GENKAN_CACHE").is_none() {
+        host.env("GENKAN_CACHE", build_guest::target_folder().join("cache"));
+    }
     match (guest, arguments) {
         (guest, []) if *guest == Guest::find(None)? => host.args(CALC),
         (_, arguments) => host.args(arguments),
