@@ -1,6 +1,8 @@
 //! Merges sections of null-terminated strings: equal ones are stored once, and
 //! one that ends another is stored within it.
 
+use std::ffi::CStr;
+
 use hashbrown::HashMap;
 
 /// Where each string of one input went.
@@ -42,8 +44,9 @@ pub fn merge(inputs: &[&[u8]], tails: bool) -> Result<(Vec<u8>, Vec<Pieces>), Un
         let mut pieces = Vec::new();
         let mut rest = input;
         while !rest.is_empty() {
-            let end = memchr(rest).ok_or(Unterminated(index))? + 1;
-            let (string, after) = rest.split_at(end);
+            // std's search for a null byte goes by words, not bytes.
+            let string = CStr::from_bytes_until_nul(rest).map_err(|_| Unterminated(index))?;
+            let (string, after) = rest.split_at(string.count_bytes() + 1);
             let number = *numbers.entry(string).or_insert_with(|| {
                 strings.push(string);
                 strings.len() as u32 - 1
@@ -92,10 +95,6 @@ pub fn merge(inputs: &[&[u8]], tails: bool) -> Result<(Vec<u8>, Vec<Pieces>), Un
         })
         .collect();
     Ok((output, pieces))
-}
-
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|&b| b == 0)
 }
 
 #[cfg(test)]
