@@ -10,18 +10,41 @@ use hashbrown::HashMap;
 pub struct Pieces {
     /// Offset in the input and in the output, ascending.
     starts: Vec<(u32, u32)>,
+    /// For each [`BLOCK`] of the input, the string that its first byte is in:
+    /// where to begin to look. Debug information asks a million times.
+    blocks: Vec<u32>,
 }
 
+/// Bytes of a block: a few strings.
+const BLOCK: u32 = 64;
+
 impl Pieces {
+    fn new(starts: Vec<(u32, u32)>, len: usize) -> Self {
+        let mut blocks = Vec::with_capacity(len / BLOCK as usize + 1);
+        let mut at = 0;
+        for block in (0..len as u32).step_by(BLOCK as usize) {
+            while starts.get(at + 1).is_some_and(|&(start, _)| start <= block) {
+                at += 1;
+            }
+            blocks.push(at as u32);
+        }
+        Pieces { starts, blocks }
+    }
+
     /// The offset in the output for one in the input, which may point into a
     /// string or one past the last.
     pub fn output_offset(&self, offset: u32) -> u32 {
-        let at = self.starts.partition_point(|&(start, _)| start <= offset);
-        match at.checked_sub(1) {
-            Some(at) => {
-                let (start, output) = self.starts[at];
-                output + (offset - start)
-            }
+        let block = (offset / BLOCK) as usize;
+        let Some(&first) = self.blocks.get(block).or(self.blocks.last()) else {
+            return offset;
+        };
+        let rest = &self.starts[first as usize..];
+        let after = rest
+            .iter()
+            .take_while(|&&(start, _)| start <= offset)
+            .last();
+        match after {
+            Some((start, output)) => output + (offset - start),
             None => offset,
         }
     }
@@ -87,11 +110,12 @@ pub fn merge(inputs: &[&[u8]], tails: bool) -> Result<(Vec<u8>, Vec<Pieces>), Un
     }
     let pieces = split
         .into_iter()
-        .map(|pieces| Pieces {
-            starts: pieces
+        .zip(inputs)
+        .map(|(pieces, input)| {
+            let starts = pieces
                 .into_iter()
-                .map(|(start, number)| (start, offsets[number as usize]))
-                .collect(),
+                .map(|(start, number)| (start, offsets[number as usize]));
+            Pieces::new(starts.collect(), input.len())
         })
         .collect();
     Ok((output, pieces))
@@ -113,6 +137,22 @@ mod tests {
         let (output, pieces) = merge(&inputs, false).unwrap();
         assert_eq!(output, b"keep\0eep\0p\0");
         assert_eq!(pieces[1].output_offset(0), 5);
+    }
+
+    #[test]
+    fn every_offset_leads_to_its_byte() {
+        let input: Vec<u8> = (0..500u32)
+            .flat_map(|n| {
+                format!("{}\0", "x".repeat(n as usize % 90) + &n.to_string()).into_bytes()
+            })
+            .collect();
+        let inputs = [b"first\0", &input[..]];
+        for tails in [false, true] {
+            let (output, pieces) = merge(&inputs, tails).unwrap();
+            for (at, byte) in input.iter().enumerate() {
+                assert_eq!(output[pieces[1].output_offset(at as u32) as usize], *byte);
+            }
+        }
     }
 
     #[test]
