@@ -337,16 +337,7 @@ impl<'p, 'a> Marker<'p, 'a> {
         let program = self.program;
         while let Some(chunk) = self.queue.pop() {
             self.current = Some(chunk);
-            let (number, relocations) = match chunk {
-                Chunk::Function(object, index) => (
-                    object,
-                    program.objects[object as usize].function_relocations(index as usize)?,
-                ),
-                Chunk::Segment(object, index) => (
-                    object,
-                    program.objects[object as usize].segment_relocations(index as usize)?,
-                ),
-            };
+            let (number, relocations) = program.relocations(chunk)?;
             for relocation in relocations {
                 self.relocation(number, relocation);
             }

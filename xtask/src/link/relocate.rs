@@ -89,7 +89,7 @@ impl<'p, 'a> Relocator<'p, 'a> {
         let kind = self.program.objects[number as usize].symbols[symbol as usize].kind;
         let target = self.program.target(number, symbol);
         match kind {
-            Kind::Function => match self.function(target) {
+            Kind::Function => match self.program.target_function(target) {
                 Some(function) => {
                     let index = layout.function_index(function);
                     Value {
@@ -144,17 +144,6 @@ impl<'p, 'a> Relocator<'p, 'a> {
                     live: true,
                 }
             }
-        }
-    }
-
-    fn function(&self, target: Target) -> Option<FunctionRef> {
-        match target {
-            Target::Object { object, symbol } => {
-                let symbol = &self.program.objects[object as usize].symbols[symbol as usize];
-                (symbol.kind == Kind::Function).then_some(FunctionRef::Object(object, symbol.index))
-            }
-            Target::Shared(_, &Definition::Made(made)) => Some(FunctionRef::Made(made)),
-            Target::Shared(id, _) => Some(FunctionRef::Import(id)),
         }
     }
 
@@ -217,7 +206,10 @@ impl<'p, 'a> Relocator<'p, 'a> {
     }
 
     fn function_offset(&self, number: u32, relocation: &Relocation) -> Option<u32> {
-        match self.function(self.program.target(number, relocation.index))? {
+        match self
+            .program
+            .target_function(self.program.target(number, relocation.index))?
+        {
             FunctionRef::Object(object, index) => {
                 let start = *self
                     .function_offsets

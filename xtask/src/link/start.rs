@@ -146,16 +146,7 @@ fn reach_import(program: &Program, from: &[FunctionRef]) -> Result<bool> {
         if !seen.insert(chunk) {
             continue;
         }
-        let (number, relocations) = match chunk {
-            Chunk::Function(number, index) => (
-                number,
-                program.objects[number as usize].function_relocations(index as usize)?,
-            ),
-            Chunk::Segment(number, index) => (
-                number,
-                program.objects[number as usize].segment_relocations(index as usize)?,
-            ),
-        };
+        let (number, relocations) = program.relocations(chunk)?;
         for relocation in relocations {
             if relocation.ty == wasmparser::RelocationType::TypeIndexLeb {
                 continue;

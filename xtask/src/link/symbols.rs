@@ -6,8 +6,9 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use wasmparser::SymbolFlags;
 
-use super::live::FunctionRef;
-use super::object::{Kind, Object};
+use super::error::Result;
+use super::live::{Chunk, FunctionRef};
+use super::object::{Kind, Object, Relocation};
 
 /// Index into [`Symbols`].
 pub type SymbolId = u32;
@@ -323,6 +324,36 @@ impl<'a> Program<'a> {
     /// Whether the object's copy of this comdat group is left out.
     pub fn is_discarded(&self, object: u32, comdat: u32) -> bool {
         comdat != super::object::NO_COMDAT && !self.kept_comdats[object as usize][comdat as usize]
+    }
+
+    /// The relocations of a chunk, and the object that they are of.
+    pub fn relocations(&self, chunk: Chunk) -> Result<(u32, &[Relocation])> {
+        Ok(match chunk {
+            Chunk::Function(object, index) => {
+                let o = &self.objects[object as usize];
+                (object, o.function_relocations(index as usize)?)
+            }
+            Chunk::Segment(object, index) => {
+                let o = &self.objects[object as usize];
+                (object, o.segment_relocations(index as usize)?)
+            }
+        })
+    }
+
+    /// The function that a symbol stands for, if it is one.
+    pub fn target_function(&self, target: Target) -> Option<FunctionRef> {
+        match target {
+            Target::Object { object, symbol } => {
+                let symbol = &self.objects[object as usize].symbols[symbol as usize];
+                (symbol.kind == Kind::Function).then_some(FunctionRef::Object(object, symbol.index))
+            }
+            Target::Shared(_, &Definition::Made(made)) => Some(FunctionRef::Made(made)),
+            Target::Shared(id, _) => {
+                let symbol = &self.symbols[id];
+                (symbol.kind == Kind::Function && !symbol.is_defined())
+                    .then_some(FunctionRef::Import(id))
+            }
+        }
     }
 
     /// The function that a shared symbol stands for.

@@ -384,26 +384,12 @@ impl<'p, 'a> Writer<'p, 'a> {
             Slot::Shared(id) => self.program.shared_target(id),
             Slot::Local(object, symbol) => Target::Object { object, symbol },
         };
-        match self.function(target) {
+        match self.program.target_function(target) {
             Some(function) => self.layout.element(function),
             None => self
                 .layout
                 .symbol_address(self.program, target)
                 .unwrap_or(0),
-        }
-    }
-
-    /// The function that a symbol stands for, if it is one.
-    fn function(&self, target: Target) -> Option<FunctionRef> {
-        match target {
-            Target::Object { object, symbol } => {
-                let symbol = &self.program.objects[object as usize].symbols[symbol as usize];
-                (symbol.kind == Kind::Function).then_some(FunctionRef::Object(object, symbol.index))
-            }
-            Target::Shared(_, &Definition::Made(made)) => Some(FunctionRef::Made(made)),
-            Target::Shared(id, _) => (self.program.symbols[id].kind == Kind::Function
-                && !self.program.symbols[id].is_defined())
-            .then_some(FunctionRef::Import(id)),
         }
     }
 
@@ -475,7 +461,10 @@ impl<'p, 'a> Writer<'p, 'a> {
     }
 
     fn exported_function<'s>(&'s self, id: SymbolId, target: Target) -> (&'s str, u32) {
-        let function = self.function(target).unwrap_or(FunctionRef::Import(id));
+        let function = self
+            .program
+            .target_function(target)
+            .unwrap_or(FunctionRef::Import(id));
         let named = match function {
             FunctionRef::Object(object, index) => self.program.objects[object as usize]
                 .export_names
