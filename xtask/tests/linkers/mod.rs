@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use xtask::bench_link::inputs;
 use xtask::toolchain::{self, Toolchain};
 
 /// How one linker's run ended.
@@ -119,31 +120,7 @@ pub fn toolchains() -> Vec<(Toolchain, String)> {
 /// The linker's arguments, in a text that rustc printed for `--print link-args`;
 /// without `-o` and its value.
 pub fn link_arguments(printed: &str) -> Vec<String> {
-    let line = printed
-        .lines()
-        .find(|line| line.contains("\"-flavor\" \"wasm\""))
-        .unwrap_or_else(|| panic!("no linker command in:\n{printed}"));
-    let mut words = Vec::new();
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        if character != '"' {
-            continue;
-        }
-        let mut word = String::new();
-        loop {
-            match characters.next().expect("a closing quote") {
-                '"' => break,
-                '\\' => word.extend(characters.next()),
-                other => word.push(other),
-            }
-        }
-        words.push(word);
-    }
-    let start = words.iter().position(|word| word == "-flavor").unwrap() + 2;
-    let mut words = words.split_off(start);
-    let output = words.iter().position(|word| word == "-o").unwrap();
-    words.drain(output..output + 2);
-    words
+    inputs::link_arguments(printed).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// Compiles `source` and returns the linker's arguments. The objects stay in
