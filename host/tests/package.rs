@@ -3,10 +3,10 @@
 
 mod guests;
 
+use genkan::build_guest::{LinkSettings, Memory};
 use host::{Access, Engine, Error, Guest, Region, Value};
 use std::path::PathBuf;
 use std::process::Command;
-use xtask::build_guest::{LinkSettings, Memory};
 
 /// Rust 1.63, if it is here with a target for guests.
 fn oldest() -> Option<PathBuf> {

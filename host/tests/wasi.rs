@@ -2,10 +2,10 @@
 
 mod guests;
 
+use genkan::build_guest::PanicMode;
 use host::{Error, Guest, Setup, Value};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use xtask::build_guest::PanicMode;
 
 /// A stream that keeps what is written.
 #[derive(Clone, Default)]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use crate::compile::workspace;
+use genkan::compile::workspace;
 
 /// Builds the benchmark, optimised, and runs it; as JSON if `json`.
 pub fn run(json: bool) -> anyhow::Result<()> {

@@ -10,15 +10,15 @@ use anyhow::{Context as _, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::build_guest::{self, LinkSettings, Parts, Request, target_folder};
-use crate::compile::{Settings, workspace};
-use crate::diff;
-use crate::files;
-use crate::guest::Guest;
-use crate::package;
-use crate::shell::{self, Color, Shell};
-use crate::toolchain::{self, Choice};
-use crate::wat;
+use genkan::build_guest::{self, LinkSettings, Parts, Request, target_folder};
+use genkan::compile::{Settings, workspace};
+use genkan::diff;
+use genkan::files;
+use genkan::guest::Guest;
+use genkan::package;
+use genkan::shell::{self, Color, Shell};
+use genkan::toolchain::{self, Choice};
+use genkan::wat;
 
 /// The compilers that every guest is built with, unless it says otherwise.
 const COMPILERS: [&str; 2] = ["1.63.0", "1.95.0"];
@@ -165,24 +165,6 @@ fn manifest() -> anyhow::Result<Manifest> {
     }
     let text = files::read(&path)?;
     serde_json::from_slice(&text).with_context(|| format!("in {}", path.display()))
-}
-
-/// The object that `fixtures/` keeps of the guest at `file`, if it was made of
-/// what the file holds now.
-pub fn kept_object(root: &Path, file: &Path) -> Option<PathBuf> {
-    let source = file.strip_prefix(root).ok()?.to_str()?;
-    let hash = files::sha256(&files::read(file).ok()?);
-    // The newest compiler comes last.
-    let records = manifest().ok()?.fixtures.into_iter().rev();
-    records
-        .filter(|record| record.sources.len() == 1 && record.sources.get(source) == Some(&hash))
-        .flat_map(|record| record.artifacts)
-        .filter(|(path, _)| path.ends_with(".o"))
-        .map(|(path, artifact)| (folder().join(path), artifact))
-        .find(|(path, artifact)| {
-            files::read(path).is_ok_and(|bytes| files::sha256(&bytes) == artifact.sha256)
-        })
-        .map(|(path, _)| path)
 }
 
 /// The compilers that take part: found, and not found.
@@ -606,23 +588,5 @@ mod tests {
             .unwrap()
             .to_string();
         assert!(message.contains("1.63.0, 1.95.0"), "{message}");
-    }
-
-    #[test]
-    fn a_kept_object_is_of_this_very_source() {
-        let root = workspace().canonicalize().unwrap();
-        let file = root.join("guest/examples/calc.rs");
-        let object = kept_object(&root, &file).unwrap();
-        assert!(
-            object.ends_with("rustc-1.95.0/calc.o"),
-            "{}",
-            object.display()
-        );
-
-        let copy = tempfile::tempdir().unwrap();
-        let changed = copy.path().join("guest/examples/calc.rs");
-        let text = std::fs::read_to_string(&file).unwrap() + "\n";
-        files::write(&changed, text.as_bytes()).unwrap();
-        assert_eq!(kept_object(copy.path(), &changed), None);
     }
 }

@@ -1,20 +1,13 @@
-//! The command line over the library. Under the name `wasm-ld`, the linker alone.
+//! `cargo xtask`.
 
 use std::env;
-use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = env::args_os();
-    let name = arguments.next().unwrap_or_default();
-    let mut rest = arguments.peekable();
-    // A symbolic link named wasm-ld is the linker; so is `link`, whose options
-    // are wasm-ld's and not clap's.
-    let is_linker = Path::new(&name)
-        .file_stem()
-        .is_some_and(|stem| stem == "wasm-ld");
-    if is_linker || rest.next_if(|first| first == "link").is_some() {
-        return xtask::wasm_ld::main(rest);
+    let mut arguments = env::args_os().skip(1).peekable();
+    // `link` has wasm-ld's options and not clap's.
+    if arguments.next_if(|first| first == "link").is_some() {
+        return genkan::wasm_ld::main(arguments);
     }
-    xtask::cli::main(rest)
+    xtask::cli::main(arguments)
 }

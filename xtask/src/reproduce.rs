@@ -13,11 +13,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use rayon::prelude::*;
 
-use crate::compile::workspace;
-use crate::files;
 use crate::fixtures::{self, Entry};
-use crate::shell::{self, Shell};
-use crate::toolchain::{self, Choice, Toolchain};
+use genkan::compile::workspace;
+use genkan::files;
+use genkan::shell::{self, Shell};
+use genkan::toolchain::{self, Choice, Toolchain};
 
 /// Where one build takes place.
 struct Surroundings {
@@ -355,7 +355,7 @@ fn set_home(it: &mut Surroundings, folder: &Path) -> anyhow::Result<()> {
 
 /// A CARGO_HOME that need not download what the usual one has.
 fn copy_cargo_home(home: &Path) -> anyhow::Result<()> {
-    let old = crate::package::cargo_home();
+    let old = genkan::package::cargo_home();
     fs::create_dir_all(home)?;
     for name in ["config.toml", "config"] {
         if old.join(name).is_file() {

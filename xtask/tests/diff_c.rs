@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use genkan::toolchain;
 use linkers::{Size, archive, engine};
-use xtask::toolchain;
 
 /// Options under which every case must do what it says; with sizes compared.
 const VARIANTS: [(&[&str], Size); 6] = [

@@ -6,8 +6,8 @@ mod linkers;
 use std::path::Path;
 use std::process::Command;
 
+use genkan::toolchain::{self, Toolchain};
 use linkers::Size;
-use xtask::toolchain::{self, Toolchain};
 
 /// cargo in the guest's folder, with its target folder among the tests' own.
 fn cargo(toolchain: &Toolchain, folder: &Path) -> Command {

@@ -114,7 +114,7 @@ fn objects_of_c_are_what_clang_makes() {
         let kept = std::fs::read(examples.join(&object)).unwrap();
         // Another clang of that name makes another object, and says which it is.
         let producer = |bytes: &[u8]| {
-            let summary = xtask::inspect::summary(bytes).unwrap();
+            let summary = genkan::inspect::summary(bytes).unwrap();
             summary.producers.join(", ")
         };
         if producer(&made) == producer(&kept) {
@@ -133,5 +133,5 @@ fn the_memos_module_is_that_of_its_author() {
     let expected = wat::parse_str(golden).unwrap();
     assert_eq!(expected.len(), 87);
     let ours = std::fs::read(folder().join("rustc-1.63.0/memo.wasm")).unwrap();
-    assert_eq!(ours, expected, "{}", xtask::wat::print(&ours).unwrap());
+    assert_eq!(ours, expected, "{}", genkan::wat::print(&ours).unwrap());
 }

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
+use genkan_link::{Exports, Input, Options, Role, Unresolved};
 use linkers::archive;
 use object::read::archive::ArchiveFile;
 use proptest::prelude::*;
@@ -15,7 +16,6 @@ use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataSection, EntityType, Function, FunctionSection,
     ImportSection, LinkingSection, MemoryType, Module, SymbolTable, TypeSection, ValType,
 };
-use xtask::link::{self, Exports, Input, Options, Role, Unresolved};
 
 /// Counts what is allocated, for [`attempt`].
 struct Counting;
@@ -59,7 +59,7 @@ fn attempt(inputs: &[Input<'_>], options: &Options) -> Result<Vec<u8>, String> {
     let size: usize = inputs.iter().map(|input| input.bytes.len()).sum();
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    let result = catch_unwind(AssertUnwindSafe(|| link::link(inputs, options)));
+    let result = catch_unwind(AssertUnwindSafe(|| genkan_link::link(inputs, options)));
     let taken = PEAK.load(Ordering::Relaxed).saturating_sub(before);
     let complain = |what: &str| -> ! {
         let folder = tempfile::tempdir().unwrap().keep();
@@ -110,7 +110,7 @@ static OBJECT: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let (toolchain, target) = linkers::toolchains().swap_remove(0);
     let folder = tempfile::tempdir().unwrap();
     let object = folder.path().join("object.o");
-    let mut rustc = xtask::toolchain::command(&toolchain.rustc);
+    let mut rustc = genkan::toolchain::command(&toolchain.rustc);
     rustc
         .args([
             "--target",
@@ -127,7 +127,7 @@ static OBJECT: LazyLock<Vec<u8>> = LazyLock::new(|| {
             env!("CARGO_MANIFEST_DIR"),
             "/tests/link_hostile/small.rs"
         ));
-    xtask::toolchain::output(&mut rustc).unwrap();
+    genkan::toolchain::output(&mut rustc).unwrap();
     std::fs::read(object).unwrap()
 });
 

@@ -47,7 +47,7 @@ fn object(folder: &Path, name: &str) -> Vec<u8> {
     let text =
         format!("#![no_std]\n#[no_mangle] pub extern \"C\" fn {name}(n: i32) -> i32 {{ n + 1 }}");
     std::fs::write(&source, text).unwrap();
-    let mut rustc = xtask::toolchain::command(&toolchain.rustc);
+    let mut rustc = genkan::toolchain::command(&toolchain.rustc);
     rustc.args([
         "--target",
         &target,
@@ -58,7 +58,7 @@ fn object(folder: &Path, name: &str) -> Vec<u8> {
         "-o",
     ]);
     rustc.arg(folder.join("object.o")).arg(&source);
-    xtask::toolchain::output(&mut rustc).unwrap();
+    genkan::toolchain::output(&mut rustc).unwrap();
     std::fs::read(folder.join("object.o")).unwrap()
 }
 

@@ -2,13 +2,13 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
+use genkan::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
+use genkan::compile::Settings;
+use genkan::shell::Shell;
+use genkan::toolchain;
 use host::{Engine, Guest, Module};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use xtask::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
-use xtask::compile::Settings;
-use xtask::shell::Shell;
-use xtask::toolchain;
 
 /// The module of a guest in `guest/examples`.
 pub fn example(name: &str) -> PathBuf {
@@ -61,7 +61,7 @@ fn build(source: &Path, name: &str, link: LinkSettings, rustc: Option<PathBuf>) 
     let _one = ONE.lock();
     let output = folder().join(format!("{name}.wasm"));
     let request = Request {
-        guest: xtask::guest::Guest::find(source.to_str()).unwrap(),
+        guest: genkan::guest::Guest::find(source.to_str()).unwrap(),
         objects: Vec::new(),
         toolchain: toolchain::Request {
             rustc,

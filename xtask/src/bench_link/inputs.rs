@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::shell::Shell;
-use crate::toolchain::{self, Toolchain};
+use genkan::shell::Shell;
+use genkan::toolchain::{self, Toolchain};
 
 /// What the guests are compiled for.
 pub const TARGET: &str = "wasm32-wasip1";

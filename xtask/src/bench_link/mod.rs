@@ -12,10 +12,10 @@ use anyhow::{Context as _, ensure};
 use serde::Serialize;
 use wait4::Wait4 as _;
 
-use crate::files;
-use crate::link::{self, Input, Options, Role};
-use crate::shell::{self, Shell};
-use crate::toolchain::{self, Toolchain};
+use genkan::files;
+use genkan::shell::{self, Shell};
+use genkan::toolchain::{self, Toolchain};
+use genkan_link::{Input, Options, Role};
 
 use inputs::{Inputs, Job};
 
@@ -61,7 +61,7 @@ struct Row {
 
 #[derive(Debug, Serialize)]
 struct Results {
-    /// Microseconds for a tiny object by a call of `link::link`, the median.
+    /// Microseconds for a tiny object by a call of `genkan_link::link`, the median.
     in_process_us: f64,
     rows: Vec<Row>,
     /// What was not measured, and why.
@@ -94,7 +94,7 @@ pub fn run(shell: Shell, json: bool) -> anyhow::Result<()> {
                 "--package=xtask",
                 "--manifest-path",
             ])
-            .arg(crate::compile::workspace().join("Cargo.toml"));
+            .arg(genkan::compile::workspace().join("Cargo.toml"));
         ensure!(
             build.status()?.success(),
             "cannot build xtask with optimisation"
@@ -206,7 +206,7 @@ fn in_process(job: &Job) -> anyhow::Result<f64> {
     let mut times: Vec<f64> = (0..501)
         .map(|_| {
             let start = Instant::now();
-            let linked = link::link(black_box(&inputs), &options).map(black_box);
+            let linked = genkan_link::link(black_box(&inputs), &options).map(black_box);
             let time = start.elapsed().as_secs_f64() * 1e6;
             linked.map(|_| time)
         })

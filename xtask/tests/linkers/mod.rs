@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use genkan::toolchain::{self, Toolchain};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 use xtask::bench_link::inputs;
-use xtask::toolchain::{self, Toolchain};
 
 /// How one linker's run ended.
 pub struct Ran {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use xtask::link::{self, Input, Options, Role, Unresolved};
+use genkan_link::{Input, Options, Role, Unresolved};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut file = b"!<arch>\n".to_vec();
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
             unresolved: Unresolved::Ignore,
             ..Options::wasm_ld()
         };
-        if let Err(error) = link::link(&[input], &options) {
+        if let Err(error) = genkan_link::link(&[input], &options) {
             assert!(!error.to_string().is_empty());
         }
     }

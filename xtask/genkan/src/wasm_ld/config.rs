@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::args::{Arg, Args, Opt};
-use crate::link::{BuildId, Exports, Options, Panic, Strip, Unresolved};
+use genkan_link::{BuildId, Exports, Options, Panic, Strip, Unresolved};
 
 const PAGE: u64 = 65_536;
 

@@ -182,17 +182,24 @@ impl Unit<'_> {
     }
 }
 
-/// The workspace that xtask belongs to.
+/// The repository that this program was built in.
 pub fn workspace() -> PathBuf {
     // cargo says where it is now; the compiled-in path, where it was.
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
         .map(PathBuf::from)
         .filter(|path| path.ends_with("xtask"))
-        .unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    manifest
-        .parent()
-        .expect("xtask lies in the workspace")
-        .to_owned()
+        .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/..").into());
+    std::path::absolute(xtask.join(".."))
+        .map(|path| {
+            path.components().fold(PathBuf::new(), |mut all, part| {
+                match part {
+                    std::path::Component::ParentDir => drop(all.pop()),
+                    part => all.push(part),
+                }
+                all
+            })
+        })
+        .expect("a path that is not empty")
 }
 
 /// `--remap-path-prefix` arguments; the last that matches a path counts.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::files::{self, Contents};
-use crate::link::{Input, Role};
+use genkan_link::{Input, Role};
 
 /// A file that takes part in a link.
 pub struct Library {

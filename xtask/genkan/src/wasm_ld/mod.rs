@@ -15,8 +15,8 @@ use std::process::ExitCode;
 use anstyle::Style;
 
 use crate::files;
-use crate::link::{self, Input, Report};
 use crate::shell::{BAD, Color, WARNING};
+use genkan_link::{Input, Report};
 
 use args::{Args, Opt};
 use config::Config;
@@ -175,7 +175,7 @@ fn run(args: &Args, console: &mut Console) -> Result<(), Vec<String>> {
     }
     let files: Vec<Input<'_>> = inputs.files.iter().map(|file| file.input()).collect();
     let mut program = files::Program::new(&config.output);
-    let notes = link::link_into(&files, &config.options, &mut program)
+    let notes = genkan_link::link_into(&files, &config.options, &mut program)
         .map_err(|error| error.messages().to_vec())?;
     for warning in &notes.warnings {
         console.warning(warning);
@@ -194,9 +194,9 @@ fn write(
     program: files::Program,
 ) -> anyhow::Result<()> {
     if config.trace {
-        let always = files
-            .iter()
-            .filter(|file| file.role == link::Role::Default && !file.bytes.starts_with(b"!"));
+        let always = files.iter().filter(|file| {
+            file.role == genkan_link::Role::Default && !file.bytes.starts_with(b"!")
+        });
         let mut text: String = always.map(|file| format!("{}\n", file.name)).collect();
         text.extend(
             report

@@ -3,15 +3,15 @@
 //! It knows of no file and no command line: bytes come in, bytes go out.
 //!
 //! ```
-//! use xtask::link::{self, Input, Options, Role};
+//! use genkan_link::{Input, Options, Role};
 //!
-//! let object = std::fs::read("../fixtures/rustc-1.95.0/calc.o")?;
+//! let object = std::fs::read("../../fixtures/rustc-1.95.0/calc.o")?;
 //! let input = Input {
 //!     name: "calc.o",
 //!     bytes: &object,
 //!     role: Role::Guest,
 //! };
-//! let linked = link::link(&[input], &Options::guest())?;
+//! let linked = genkan_link::link(&[input], &Options::guest())?;
 //! let text = wasmprinter::print_bytes(&linked.module)?;
 //! assert!(text.contains(r#"(import "env" "read""#));
 //! assert!(text.contains(r#"(export "calc""#));

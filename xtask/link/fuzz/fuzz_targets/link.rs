@@ -6,7 +6,6 @@ mod program;
 
 use libfuzzer_sys::fuzz_target;
 use wasmparser::{Validator, WasmFeatures};
-use xtask::link;
 
 use program::Program;
 
@@ -15,7 +14,7 @@ fuzz_target!(|noise: &[u8]| {
     let files = program.files();
     let inputs = program.inputs(&files);
     let options = program.options();
-    let Ok(linked) = link::link(&inputs, &options) else {
+    let Ok(linked) = genkan_link::link(&inputs, &options) else {
         return;
     };
     if let Err(error) =
@@ -23,6 +22,6 @@ fuzz_target!(|noise: &[u8]| {
     {
         panic!("invalid module: {error}");
     }
-    let again = link::link(&inputs, &options).expect("it linked before");
+    let again = genkan_link::link(&inputs, &options).expect("it linked before");
     assert!(again.module == linked.module, "another module");
 });

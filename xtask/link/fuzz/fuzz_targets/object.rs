@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use xtask::link::{self, Input, Options, Role, Unresolved};
+use genkan_link::{Input, Options, Role, Unresolved};
 
 fuzz_target!(|bytes: &[u8]| {
     let input = Input {
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
             report: gc_sections,
             ..Options::wasm_ld()
         };
-        if let Err(error) = link::link(&[input], &options) {
+        if let Err(error) = genkan_link::link(&[input], &options) {
             assert!(!error.to_string().is_empty());
         }
     }

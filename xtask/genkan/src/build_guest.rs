@@ -9,15 +9,15 @@ use anyhow::{Context as _, bail};
 
 use crate::compile::{self, Settings, workspace};
 use crate::files;
-use crate::fixtures;
 use crate::guest::Guest;
+use crate::kept;
 use crate::libraries::{self, Library};
-use crate::link::{self, Exports, Linked, Options, Panic, Report, Role, Strip, Unresolved};
 use crate::package;
 use crate::shell::{self, Shell};
 use crate::stamp::{self, Stamp};
 use crate::symbols;
 use crate::toolchain::{self, Choice, NotFound};
+use genkan_link::{Exports, Linked, Options, Panic, Report, Role, Strip, Unresolved};
 
 /// Where the module's memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -237,7 +237,7 @@ fn parts(
         }
         (Guest::Source { root, file }, Err(error)) => {
             // No compiler, but perhaps the object that one made of this file.
-            let Some(kept) = fixtures::kept_object(root, file) else {
+            let Some(kept) = kept::kept_object(root, file) else {
                 return Err(error.context(format!(
                     "cannot compile {}, and fixtures/ keeps no object of it as it is",
                     file.display()
@@ -370,7 +370,9 @@ pub fn link(
         report,
         ..options(parts, settings)
     };
-    let linked = shell.during("Linking", &object.name, || link::link(&inputs, &options))?;
+    let linked = shell.during("Linking", &object.name, || {
+        genkan_link::link(&inputs, &options)
+    })?;
     validate(&linked.module).with_context(|| {
         format!(
             "a bug of genkan's linker: what it made of {} is not valid",

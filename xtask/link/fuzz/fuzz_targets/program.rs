@@ -1,7 +1,7 @@
 //! Programs as the fuzzer makes them up: objects with functions, data, symbols
 //! of every binding, and relocations that are where they should be.
 
-use xtask::link::{
+use genkan_link::{
     BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
 };
 

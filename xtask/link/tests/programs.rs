@@ -7,7 +7,6 @@ mod program;
 
 use proptest::prelude::*;
 use wasmparser::{Validator, WasmFeatures};
-use xtask::link;
 
 use program::Program;
 
@@ -23,7 +22,7 @@ proptest! {
         }
         let inputs = program.inputs(&files);
         let options = program.options();
-        let Ok(linked) = link::link(&inputs, &options) else { return Ok(()) };
+        let Ok(linked) = genkan_link::link(&inputs, &options) else { return Ok(()) };
         let valid = Validator::new_with_features(WasmFeatures::all()).validate_all(&linked.module);
         if let Err(error) = &valid {
             let folder = tempfile::tempdir().unwrap().keep();
@@ -32,7 +31,7 @@ proptest! {
             }
             prop_assert!(false, "{error}; the objects are in {}\n{program:#?}", folder.display());
         }
-        let again = link::link(&inputs, &options).unwrap();
+        let again = genkan_link::link(&inputs, &options).unwrap();
         prop_assert!(again.module == linked.module, "another module");
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use rustc_demangle::demangle;
 use wasmparser::{Parser, Payload};
 
-use crate::link::{Item, Origin, Report};
+use genkan_link::{Item, Origin, Report};
 
 /// `file` or `archive(member)`.
 pub struct Place<'a>(pub &'a Origin);

@@ -134,7 +134,7 @@ impl Program {
     }
 }
 
-impl crate::link::Output for Program {
+impl genkan_link::Output for Program {
     fn space(&mut self, len: usize) -> std::io::Result<&mut [u8]> {
         let map = memmap2::MmapMut::map_anon(len)?;
         // Page by page, megabytes take longer to get than to fill. Where there

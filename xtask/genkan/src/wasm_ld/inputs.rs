@@ -8,7 +8,7 @@ use object::read::archive::ArchiveFile;
 
 use super::args::{Args, Opt};
 use crate::files::{self, Contents};
-use crate::link::{Input, Role};
+use genkan_link::{Input, Role};
 
 const ARCHIVE: &[u8] = b"!<arch>\n";
 const THIN_ARCHIVE: &[u8] = b"!<thin>\n";
