@@ -1,13 +1,12 @@
 //! `cargo xtask`.
 
-use std::env;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = env::args_os().skip(1).peekable();
-    // `link` has wasm-ld's options and not clap's.
-    if arguments.next_if(|first| first == "link").is_some() {
-        return genkan::wasm_ld::main(arguments);
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    match genkan::wasm_ld::asked_for(&name, arguments) {
+        Ok(arguments) => genkan::wasm_ld::main(arguments),
+        Err(arguments) => xtask::cli::main(arguments),
     }
-    xtask::cli::main(arguments)
 }

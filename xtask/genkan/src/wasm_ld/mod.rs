@@ -6,7 +6,8 @@ mod config;
 mod inputs;
 mod listings;
 
-use std::ffi::OsString;
+use std::env::ArgsOs;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -96,6 +97,24 @@ Examples:
 
 Exit codes: 0 the module is written; 1 it is not, and stderr says why.
 ";
+
+/// The linker's arguments, if this program is called as `name` with `arguments` to
+/// be the linker: by a link of that name, or as `link`, whose options are
+/// wasm-ld's. Else the arguments, as they came.
+pub fn asked_for(
+    name: &OsStr,
+    arguments: ArgsOs,
+) -> Result<impl Iterator<Item = OsString>, impl Iterator<Item = OsString>> {
+    let by_name = Path::new(name)
+        .file_stem()
+        .is_some_and(|stem| stem == "wasm-ld" || stem == "genkan-ld");
+    let mut arguments = arguments.peekable();
+    if by_name || arguments.next_if(|first| first == "link").is_some() {
+        Ok(arguments)
+    } else {
+        Err(arguments)
+    }
+}
 
 /// Runs the linker on its `arguments`, the program's name not among them.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
