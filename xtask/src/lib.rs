@@ -5,4 +5,6 @@ pub mod bench_host;
 pub mod bench_link;
 pub mod cli;
 pub mod fixtures;
+pub mod new;
+pub mod repository;
 pub mod reproduce;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use second_engine::Guest;
 use xtask::fixtures::{Entry, entries, module};
+use xtask::repository::Checkout;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
@@ -29,11 +30,11 @@ fn artifacts() -> Vec<PathBuf> {
 
 #[test]
 fn they_do_in_wasmi_what_the_table_says() {
-    for entry in entries().unwrap() {
+    for entry in entries(&Checkout::find()).unwrap() {
         assert!(!entry.calls.is_empty(), "{} is never called", entry.name);
         for compiler in entry.compilers() {
             println!("{} by {compiler}", entry.name);
-            let wasm = std::fs::read(module(&entry.name, &compiler)).unwrap();
+            let wasm = std::fs::read(module(&Checkout::find(), &entry.name, &compiler)).unwrap();
             let mut guest = Guest::new(&wasm);
             for call in &entry.calls {
                 guest.check(call);
@@ -58,7 +59,7 @@ fn they_do_in_node_what_the_table_says() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}{errors}");
     let calls = |entry: &Entry| entry.calls.len() * entry.compilers().len();
-    let calls: usize = entries().unwrap().iter().map(calls).sum();
+    let calls: usize = entries(&Checkout::find()).unwrap().iter().map(calls).sum();
     assert_eq!(text.trim(), calls.to_string());
 }
 
@@ -95,7 +96,7 @@ fn no_path_user_or_machine_is_in_them() {
 #[test]
 fn objects_of_c_are_what_clang_makes() {
     let examples = folder().join("../guest/examples");
-    for entry in entries().unwrap() {
+    for entry in entries(&Checkout::find()).unwrap() {
         let Some(command) = &entry.object else {
             continue;
         };

@@ -10,6 +10,7 @@ use std::env::ArgsOs;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::Write as _;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -98,21 +99,25 @@ Examples:
 Exit codes: 0 the module is written; 1 it is not, and stderr says why.
 ";
 
-/// The linker's arguments, if this program is called as `name` with `arguments` to
-/// be the linker: by a link of that name, or as `link`, whose options are
-/// wasm-ld's. Else the arguments, as they came.
-pub fn asked_for(
-    name: &OsStr,
-    arguments: ArgsOs,
-) -> Result<impl Iterator<Item = OsString>, impl Iterator<Item = OsString>> {
-    let by_name = Path::new(name)
-        .file_stem()
-        .is_some_and(|stem| stem == "wasm-ld" || stem == "genkan-ld");
+/// What this program is asked to be, by its name and first argument.
+pub enum Call<I> {
+    /// The linker alone: under the name wasm-ld or genkan-ld, or by `link`. These
+    /// are its arguments.
+    Linker(I),
+    /// The linker of components, under the name wasm-component-ld.
+    ComponentLinker(I),
+    /// The command; its arguments, as they came.
+    Command(I),
+}
+
+/// What a call of `name` with `arguments` asks for.
+pub fn call(name: &OsStr, arguments: ArgsOs) -> Call<Peekable<ArgsOs>> {
     let mut arguments = arguments.peekable();
-    if by_name || arguments.next_if(|first| first == "link").is_some() {
-        Ok(arguments)
-    } else {
-        Err(arguments)
+    match Path::new(name).file_stem().and_then(OsStr::to_str) {
+        Some("wasm-ld" | "genkan-ld") => Call::Linker(arguments),
+        Some("wasm-component-ld") => Call::ComponentLinker(arguments),
+        _ if arguments.next_if(|first| first == "link").is_some() => Call::Linker(arguments),
+        _ => Call::Command(arguments),
     }
 }
 
