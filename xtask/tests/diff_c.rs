@@ -15,6 +15,7 @@ use std::sync::LazyLock;
 
 use genkan::toolchain;
 use linkers::{Size, archive, engine};
+use xtask::clang;
 
 /// Options under which every case must do what it says; with sizes compared.
 const VARIANTS: [(&[&str], Size); 6] = [
@@ -29,20 +30,9 @@ const VARIANTS: [(&[&str], Size); 6] = [
     ),
 ];
 
-/// A clang that knows WebAssembly.
 static CLANG: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-    let versions = (14..40).rev().map(|version| format!("clang-{version}"));
-    let mut names = ["clang".to_owned()].into_iter().chain(versions);
-    let found = names.find(|name| {
-        let check = Command::new(name)
-            .args(["--target=wasm32", "-fsyntax-only", "-x", "c", "/dev/null"])
-            .output();
-        check.is_ok_and(|output| output.status.success())
-    });
-    if found.is_none() {
-        println!("skipped: clang is not installed");
-    }
-    found.map(PathBuf::from)
+    let found = clang::newest();
+    found.inspect_err(|why| println!("skipped: {why}")).ok()
 });
 
 /// Debian's wasi-libc and clang's own library: where they are, if they are.
