@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    genkan::start(xtask::cli::main)
+    genkan::start("cargo xtask", xtask::cli::main)
 }

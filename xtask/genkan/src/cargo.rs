@@ -61,7 +61,8 @@ pub fn component_linker(
     })?;
     let wasm_ld = name.with_file_name(format!("wasm-ld{}", std::env::consts::EXE_SUFFIX));
     let mut command = Command::new(program);
-    command.arg("--wasm-ld-path").arg(wasm_ld).args(arguments);
+    // rustc's `-flavor wasm` has to stay the first.
+    command.args(arguments).arg("--wasm-ld-path").arg(wasm_ld);
     toolchain::exit_code(&mut command)
 }
 

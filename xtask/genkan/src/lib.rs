@@ -30,12 +30,16 @@ pub mod wat;
 pub mod watch;
 
 /// Runs this process as what its name and arguments ask for: a linker, or `command`,
-/// which is given the arguments.
-pub fn start(command: impl FnOnce(Peekable<std::env::ArgsOs>) -> ExitCode) -> ExitCode {
+/// which is given the arguments. The user calls it as `program`.
+pub fn start(
+    program: &str,
+    command: impl FnOnce(Peekable<std::env::ArgsOs>) -> ExitCode,
+) -> ExitCode {
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
     match wasm_ld::call(&name, arguments) {
-        wasm_ld::Call::Linker(arguments) => wasm_ld::main(arguments),
+        wasm_ld::Call::Linker(arguments) => wasm_ld::main("genkan-ld", arguments),
+        wasm_ld::Call::Link(arguments) => wasm_ld::main(&format!("{program} link"), arguments),
         wasm_ld::Call::ComponentLinker(arguments) => {
             cli::exit(cargo::component_linker(Path::new(&name), arguments))
         }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    genkan::start(genkan::cli::main)
+    genkan::start("genkan", genkan::cli::main)
 }

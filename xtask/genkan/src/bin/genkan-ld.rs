@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    genkan::wasm_ld::main(std::env::args_os().skip(1))
+    genkan::wasm_ld::main("genkan-ld", std::env::args_os().skip(1))
 }
