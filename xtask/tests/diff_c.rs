@@ -5,7 +5,8 @@
 //! `archive NAME: MEMBERS`, `result: EXPORT: VALUES` (`any` for what is up to the
 //! linker), `output: LINE`, `warning:` or `error: TEXT` that must be said, `exact`
 //! where the sizes of memory and table are compared too, `libc` for a program
-//! over wasi-libc. Its files follow, each after `--- NAME FLAGS`.
+//! over wasi-libc. An empty line ends what it shows; any other line after that
+//! fails. Its files follow, each after `--- NAME FLAGS`.
 
 mod linkers;
 

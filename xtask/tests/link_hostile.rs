@@ -88,21 +88,16 @@ fn attempt(inputs: &[Input<'_>], options: &Options) -> Result<Vec<u8>, String> {
 }
 
 fn input<'a>(name: &'a str, bytes: &'a [u8]) -> Input<'a> {
-    Input {
-        name,
-        bytes,
-        role: Role::Default,
-    }
+    Input::new(name, bytes)
 }
 
 /// Options under which most of an object is live.
 fn options() -> Options {
-    Options {
-        entry: None,
-        export_all: true,
-        unresolved: Unresolved::Allow,
-        ..Options::wasm_ld()
-    }
+    let mut options = Options::wasm_ld();
+    options.entry = None;
+    options.export_all = true;
+    options.unresolved = Unresolved::Allow;
+    options
 }
 
 /// A real object: code, data, a table of functions, debug information.
@@ -141,12 +136,11 @@ static ARCHIVE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 /// Wants a symbol of the archive.
 fn from_archive() -> Options {
-    Options {
-        undefined: vec!["start".into()],
-        exports: Exports::Named(["start".to_owned()].into()),
-        export_all: false,
-        ..options()
-    }
+    let mut options = options();
+    options.undefined = vec!["start".into()];
+    options.exports = Exports::Named(["start".to_owned()].into());
+    options.export_all = false;
+    options
 }
 
 #[test]
@@ -587,10 +581,7 @@ fn forged_objects_are_refused_with_their_names() {
         }
         // In an archive, the member is named too.
         let archive = archive::write(&[("member.o".to_owned(), bytes)]);
-        let whole = Input {
-            role: Role::Whole,
-            ..input("lib.a", &archive)
-        };
+        let whole = input("lib.a", &archive).with_role(Role::Whole);
         let error = attempt(&[whole], &options()).unwrap_err();
         assert!(error.contains("lib.a(member.o)"), "{what}: {error}");
     }
@@ -604,10 +595,8 @@ fn an_alignment_of_2_to_the_31_takes_no_memory() {
     };
     let bytes = forged.bytes();
     let two = [input("a.o", &bytes), input("b.o", &bytes)];
-    let options = Options {
-        allow_multiple_definition: true,
-        ..options()
-    };
+    let mut options = options();
+    options.allow_multiple_definition = true;
     for inputs in [&two[..1], &two[..]] {
         match attempt(inputs, &options) {
             Ok(module) => {
@@ -688,12 +677,10 @@ proptest! {
             .filter(|(_, chosen)| **chosen)
             .map(|((name, bytes), _)| input(name, bytes))
             .collect();
-        let options = Options {
-            unresolved: if allow { Unresolved::Allow } else { Unresolved::Error },
-            gc_sections: gc,
-            allow_multiple_definition: true,
-            ..options()
-        };
+        let mut options = options();
+        options.unresolved = if allow { Unresolved::Allow } else { Unresolved::Error };
+        options.gc_sections = gc;
+        options.allow_multiple_definition = true;
         if let Ok(module) = attempt(&inputs, &options) {
             linkers::validate("a subset", &module);
         }

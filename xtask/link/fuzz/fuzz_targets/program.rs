@@ -1,9 +1,7 @@
 //! Programs as the fuzzer makes them up: objects with functions, data, symbols
 //! of every binding, and relocations that are where they should be.
 
-use genkan_link::{
-    BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
-};
+use genkan_link::{BuildId, Exports, Input, Options, Panic, Role, Strip, Unresolved};
 
 /// Names are few, so that objects meet.
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "__wrap_a", "__real_a"];
@@ -215,10 +213,9 @@ impl Program {
     pub fn inputs<'a>(&self, files: &'a [Vec<u8>]) -> Vec<Input<'a>> {
         let files = files.iter().zip(&self.objects).enumerate();
         files
-            .map(|(number, (bytes, object))| Input {
-                name: NAMES[number],
-                bytes,
-                role: [Role::Default, Role::Lazy, Role::Guest][usize::from(object.role) % 3],
+            .map(|(number, (bytes, object))| {
+                let roles = [Role::Default, Role::Lazy, Role::Guest];
+                Input::new(NAMES[number], bytes).with_role(roles[usize::from(object.role) % 3])
             })
             .collect()
     }
@@ -245,58 +242,47 @@ impl Program {
             Unresolved::Import,
             Unresolved::Allow,
         ][usize::from(self.unresolved) % 5];
-        Options {
-            exports: match flag(0) {
-                true => Exports::Guest,
-                false => Exports::Named(
-                    rare(1, NAMES[usize::from(self.exports) % 8])
-                        .into_iter()
-                        .collect(),
-                ),
-            },
-            export_if_defined: some(2, "b").into_iter().collect(),
-            export_all: flag(3),
-            export_dynamic: flag(4),
-            entry: rare(2, "a"),
-            undefined: some(6, "c").into_iter().collect(),
-            wrap: some(7, "a").into_iter().collect(),
-            defsym: rare(3, "d")
-                .map(|name| (name, "e".to_owned()))
-                .into_iter()
-                .collect(),
-            unresolved,
-            allow_undefined: some(9, "b").into_iter().collect(),
-            host_functions: some(10, "c").into_iter().collect(),
-            allow_multiple_definition: flag(11),
-            memory: MemoryOptions {
-                import: some(12, "memory").map(|name| ("env".to_owned(), name)),
-                export: some(13, "memory"),
-                fixed: flag(14),
-                ..Options::wasm_ld().memory
-            },
-            stack_first: !flag(15),
-            table: TableOptions {
-                import: flag(16),
-                export: flag(17) && !flag(16),
-                growable: flag(18),
-                base: flag(19).then_some(7),
-            },
-            gc_sections: !flag(20),
-            merge_data_segments: !flag(21),
-            merge_strings: !flag(22),
-            compress_relocations: flag(24) && strip != Strip::Nothing,
-            strip,
-            check_features: flag(25),
-            build_id: if flag(26) {
-                BuildId::Fast
-            } else {
-                BuildId::None
-            },
-            panic: [Panic::Std, Panic::Report, Panic::Trap][usize::from(self.panic) % 3],
-            report: flag(27),
-            keep_unused_stack: !flag(28),
-            ..Options::wasm_ld()
+        let mut options = Options::wasm_ld();
+        options.exports = match flag(0) {
+            true => Exports::Guest,
+            false => {
+                let named = rare(1, NAMES[usize::from(self.exports) % 8]);
+                Exports::Named(named.into_iter().collect())
+            }
+        };
+        options.export_if_defined = some(2, "b").into_iter().collect();
+        options.export_all = flag(3);
+        options.export_dynamic = flag(4);
+        options.entry = rare(2, "a");
+        options.undefined = some(6, "c").into_iter().collect();
+        options.wrap = some(7, "a").into_iter().collect();
+        let defsym = rare(3, "d").map(|name| (name, "e".to_owned()));
+        options.defsym = defsym.into_iter().collect();
+        options.unresolved = unresolved;
+        options.allow_undefined = some(9, "b").into_iter().collect();
+        options.host_functions = some(10, "c").into_iter().collect();
+        options.allow_multiple_definition = flag(11);
+        options.memory.import = some(12, "memory").map(|name| ("env".to_owned(), name));
+        options.memory.export = some(13, "memory");
+        options.memory.fixed = flag(14);
+        options.stack_first = !flag(15);
+        options.table.import = flag(16);
+        options.table.export = flag(17) && !flag(16);
+        options.table.growable = flag(18);
+        options.table.base = flag(19).then_some(7);
+        options.gc_sections = !flag(20);
+        options.merge_data_segments = !flag(21);
+        options.merge_strings = !flag(22);
+        options.compress_relocations = flag(24) && strip != Strip::Nothing;
+        options.strip = strip;
+        options.check_features = flag(25);
+        if flag(26) {
+            options.build_id = BuildId::Fast;
         }
+        options.panic = [Panic::Std, Panic::Report, Panic::Trap][usize::from(self.panic) % 3];
+        options.report = flag(27);
+        options.keep_unused_stack = !flag(28);
+        options
     }
 }
 
