@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use crate::error::{Damage, Result};
-use crate::index::{Address, IndexVec, ObjCustom, ObjectId, Within};
+use crate::index::{Address, ObjCustom, Within};
 use crate::layout::strings;
 use crate::live::Live;
 use crate::options::{Options, Strip};

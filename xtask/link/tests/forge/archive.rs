@@ -48,6 +48,28 @@ pub fn write(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     archive
 }
 
+/// An archive by hand: header fields as given.
+pub fn by_hand(parts: &[(&str, &str, &[u8])]) -> Vec<u8> {
+    let mut archive = b"!<arch>\n".to_vec();
+    for (name, size, bytes) in parts {
+        archive
+            .extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644).bytes());
+        archive.extend(*bytes);
+        if archive.len() % 2 == 1 {
+            archive.push(b'\n');
+        }
+    }
+    archive
+}
+
+/// An index of symbols: a count, places, names.
+pub fn index(count: u32, places: &[u32], names: &[u8]) -> Vec<u8> {
+    let mut index = count.to_be_bytes().to_vec();
+    index.extend(places.iter().flat_map(|place| place.to_be_bytes()));
+    index.extend(names);
+    index
+}
+
 /// Appends one member, with its header.
 pub fn member(archive: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     let header = format!(
