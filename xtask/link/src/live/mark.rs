@@ -331,11 +331,9 @@ impl<'p, 'a> Marker<'p, 'a> {
             return;
         }
         match relocation.ty {
-            TableIndexSleb | TableIndexI32 | TableIndexRelSleb => {
-                // A weak function that nothing defines: its address is null.
-                if !self.take_address(target) {
-                    return;
-                }
+            // A weak function that nothing defines: its address is null.
+            TableIndexSleb | TableIndexI32 | TableIndexRelSleb if !self.take_address(target) => {
+                return;
             }
             FunctionIndexLeb => {
                 if let Target::Object(callee) = target
