@@ -129,17 +129,17 @@ Exit codes: 0 the guest ended well; 1 it did not; 2 the command line is wrong.")
         output: Option<PathBuf>,
     },
     /// Show what is in a module: interface, memory, sizes
-    #[command(after_help = "Example: cargo xtask inspect target/guests/calc.wasm")]
-    Inspect {
-        /// A module or an object
-        file: PathBuf,
-        /// As JSON, sizes in bytes
-        #[arg(long)]
-        json: bool,
-    },
+    #[command(after_help = "\
+Examples:
+  cargo xtask inspect target/guests/calc.wasm
+  cargo xtask inspect big.wasm --top 20             its 20 largest functions and crates
+  cargo xtask inspect big.wasm --html big.html      a treemap with search, and why each is there")]
+    Inspect(InspectArgs),
     /// Show how two modules differ
     #[command(after_help = "\
-Example: cargo xtask diff old.wasm new.wasm
+Examples:
+  cargo xtask diff old.wasm new.wasm
+  cargo xtask diff old.wasm new.wasm --html sizes.html
 
 Exit codes: 0 they are the same bytes; 1 they differ, or one cannot be read.")]
     Diff {
@@ -147,6 +147,9 @@ Exit codes: 0 they are the same bytes; 1 they differ, or one cannot be read.")]
         old: PathBuf,
         /// The module after
         new: PathBuf,
+        /// Draw sizes before and after as a page, besides
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Show which compilers are here and which one would be used
     #[command(after_help = "\
@@ -185,6 +188,25 @@ Examples:
         #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
         arguments: Vec<OsString>,
     },
+}
+
+/// What to show of a module, and how.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A module or an object
+    file: PathBuf,
+    /// As JSON, sizes in bytes
+    #[arg(long, conflicts_with_all = ["top", "html", "svg"])]
+    json: bool,
+    /// Of functions and crates, only the N largest
+    #[arg(long, value_name = "N", conflicts_with_all = ["html", "svg"])]
+    top: Option<usize>,
+    /// Draw it as a page: a treemap with search, and why each function is there
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Draw it as a picture
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 /// Which compiler, and for which target.
@@ -321,15 +343,13 @@ pub fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
                 None => shell::print(&text)?,
             }
         }
-        Command::Inspect { file, json } => {
-            let summary = inspect::inspect(&file)?;
-            shell::print(&match json {
-                true => serde_json::to_string_pretty(&summary)? + "\n",
-                false => summary.text(),
-            })?;
-        }
-        Command::Diff { old, new } => {
+        Command::Inspect(arguments) => show(shell, &arguments)?,
+        Command::Diff { old, new, html } => {
             let difference = diff::diff(&old, &new)?;
+            if let Some(html) = html {
+                files::write(&html, diff::page(&old, &new)?.as_bytes())?;
+                shell.status("Drew", html.display());
+            }
             if let Some(text) = difference {
                 shell::print(&text)?;
                 return Ok(ExitCode::FAILURE);
@@ -353,4 +373,31 @@ pub fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
         Command::Link { .. } => unreachable!("main runs the linker"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `inspect`: text or JSON, or pictures instead.
+fn show(shell: Shell, arguments: &InspectArgs) -> anyhow::Result<()> {
+    let InspectArgs {
+        file,
+        json,
+        top,
+        html,
+        svg,
+    } = arguments;
+    let summary = inspect::inspect(file)?;
+    let name = files::file_name(file);
+    type Draw = fn(&str, &inspect::Summary) -> String;
+    for (output, draw) in [(html, inspect::page as Draw), (svg, inspect::svg)] {
+        if let Some(output) = output {
+            files::write(output, draw(&name, &summary).as_bytes())?;
+            shell.status("Drew", output.display());
+        }
+    }
+    if html.is_some() || svg.is_some() {
+        return Ok(());
+    }
+    shell::print(&match json {
+        true => serde_json::to_string_pretty(&summary)? + "\n",
+        false => summary.text(*top),
+    })
 }
