@@ -73,6 +73,7 @@ pub fn compile(
             let api = Unit {
                 root: &workspace(),
                 source: &workspace().join("guest/src/lib.rs"),
+                // Its first name, which is in the fixtures' symbols.
                 crate_name: "guest",
                 kind: "lib",
                 edition: "2021",
@@ -141,6 +142,10 @@ impl Unit<'_> {
             // Not cargo's: one fixed value, so that symbols are the same
             // whatever the folder. The crate's name tells crates apart.
             .args(["-C", "metadata=genkan"]);
+        if self.kind == "lib" {
+            // As cargo compiles a dependency: its lints are not its user's.
+            rustc.args(["--cap-lints", "allow"]);
+        }
         if self.debug {
             rustc.args(["-C", "debuginfo=2"]);
         }
@@ -148,9 +153,11 @@ impl Unit<'_> {
             rustc.arg("--remap-path-prefix").arg(remap);
         }
         if let Some(api) = self.api {
-            rustc
-                .arg("--extern")
-                .arg(format!("guest={}", api.display()));
+            for name in source::GUEST_API {
+                rustc
+                    .arg("--extern")
+                    .arg(format!("{name}={}", api.display()));
+            }
         }
         if shell.color != Color::Auto {
             rustc.args(["--color", shell.color.name()]);

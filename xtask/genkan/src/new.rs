@@ -58,7 +58,7 @@ fn new_package(shell: Shell, folder: &Path) -> anyhow::Result<String> {
          crate-type = [\"cdylib\"]\n\
          \n\
          [dependencies]\n\
-         guest = {{ path = {:?} }}\n\
+         genkan-guest = {{ path = {:?} }}\n\
          \n\
          # It stands alone, also within another workspace's folder.\n\
          [workspace]\n",
