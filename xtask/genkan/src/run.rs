@@ -1,4 +1,4 @@
-//! `run`: builds a guest, then cargo runs the package `host` on it.
+//! `run`: builds a guest, then cargo runs the package `genkan-host` on it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,9 @@ use crate::toolchain;
 
 /// The arguments of the main job: the memo's bytes and number.
 const CALC: [&str; 5] = ["--invoke", "calc", "--data", "0,1,2,3", "20"];
+
+/// The host's command line.
+const HOST: &str = "genkan-host";
 
 /// Runs the guest of `request` with `arguments` for the host; the exit code is
 /// the host's.
@@ -71,7 +74,16 @@ pub fn host(shell: Shell, release: bool) -> anyhow::Result<PathBuf> {
     }
     let manifest = workspace().join("Cargo.toml");
     command
-        .args(["build", "--bin", "host", "--manifest-path"])
+        // Without `--package`: all members' features together, as in `cargo test`, so
+        // that both share one build of the engine.
+        .args([
+            "build",
+            "--bin",
+            HOST,
+            "--features",
+            "cli",
+            "--manifest-path",
+        ])
         .arg(&manifest)
         .args(["--message-format", "json-render-diagnostics"])
         .args(["--color", shell.color.name()])
@@ -89,7 +101,7 @@ pub fn host(shell: Shell, release: bool) -> anyhow::Result<PathBuf> {
     let messages = String::from_utf8_lossy(&output.stdout);
     let executable = messages.lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let is_host = message["target"]["name"] == "host";
+        let is_host = message["target"]["name"] == HOST;
         let path = message["executable"].as_str().filter(|_| is_host)?;
         Some(Path::new(path).to_owned())
     });
