@@ -1,6 +1,7 @@
 //! A region's bytes, as the host reads and writes them.
 
-use super::whole_pages;
+use super::pages::whole_pages;
+use rustix::mm::{MapFlags, ProtFlags};
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -42,18 +43,15 @@ impl SharedBytes {
         } else {
             // SAFETY: a new mapping at an address of the system's choice.
             let base = unsafe {
-                libc::mmap(
+                rustix::mm::mmap(
                     std::ptr::null_mut(),
                     len,
-                    libc::PROT_READ | libc::PROT_WRITE,
-                    libc::MAP_SHARED,
-                    std::os::fd::AsRawFd::as_raw_fd(&file),
+                    ProtFlags::READ | ProtFlags::WRITE,
+                    MapFlags::SHARED,
+                    &file,
                     0,
                 )
-            };
-            if base == libc::MAP_FAILED {
-                return Err(io::Error::last_os_error());
-            }
+            }?;
             NonNull::new(base.cast()).expect("mmap gives no null page")
         };
         Ok(Self {
@@ -118,7 +116,8 @@ impl Drop for SharedBytes {
     fn drop(&mut self) {
         if self.len > 0 {
             // SAFETY: the mapping is this value's own, and no slice outlives it.
-            unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+            let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
+            debug_assert!(unmapped.is_ok(), "{unmapped:?}");
         }
     }
 }
@@ -181,49 +180,26 @@ impl Drop for SliceMut<'_> {
 /// end is a SIGBUS.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 fn memory_file(len: usize) -> io::Result<File> {
-    use std::os::fd::{AsRawFd, FromRawFd};
-    // SAFETY: the name is a constant, and the descriptor is new and so ours.
-    let file = unsafe {
-        let fd = libc::memfd_create(
-            c"genkan-region".as_ptr(),
-            libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
-        );
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        File::from_raw_fd(fd)
-    };
+    use rustix::fs::{MemfdFlags, SealFlags};
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(rustix::fs::memfd_create("genkan-region", flags)?);
     file.set_len(len as u64)?;
-    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
-    // SAFETY: changes a property of a file that we own.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(file)
 }
 
 /// Where there are no memory files: a shared memory object without a name.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 fn memory_file(len: usize) -> io::Result<File> {
-    use std::os::fd::FromRawFd;
+    use rustix::fs::Mode;
+    use rustix::shm::OFlags;
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("/genkan-{}-{count}", std::process::id());
-    let name = std::ffi::CString::new(name).expect("a name without NUL");
-    // SAFETY: the name is a C string, and the descriptor is new and so ours.
-    let file = unsafe {
-        let fd = libc::shm_open(
-            name.as_ptr(),
-            libc::O_RDWR | libc::O_CREAT | libc::O_EXCL,
-            0o600,
-        );
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        libc::shm_unlink(name.as_ptr());
-        File::from_raw_fd(fd)
-    };
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+    let file = File::from(rustix::shm::open(&name, flags, Mode::RUSR | Mode::WUSR)?);
+    rustix::shm::unlink(&name)?;
     file.set_len(len as u64)?;
     Ok(file)
 }

@@ -5,8 +5,6 @@
 //! begins with the hash of what follows. The key is the hash of the module, of
 //! the engine's version and settings, and of this machine's CPU features.
 
-use crate::Error;
-use crate::error::file_error;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{self, Write};
@@ -18,25 +16,13 @@ pub(crate) struct Cache(PathBuf);
 
 pub(crate) struct Key(String);
 
-/// Compiled code that came from the cache, whole and from this very engine.
-pub(crate) struct Artifact(Vec<u8>);
-
-impl Artifact {
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.0
-    }
-}
-
 const HASH_LEN: usize = 32;
 
 impl Cache {
     /// Opens the directory, or makes it.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let attempt = || {
-            make_private(path)?;
-            check_private(path)
-        };
-        attempt().map_err(|e| file_error(path, e))?;
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        make_private(path)?;
+        check_private(path)?;
         Ok(Self(path.into()))
     }
 
@@ -56,15 +42,21 @@ impl Cache {
         Key(hex(&hash.finalize()))
     }
 
-    /// The artifact, if it is there and whole.
-    pub(crate) fn load(&self, key: &Key) -> Option<Artifact> {
+    /// The compiled module, if it is there and whole.
+    pub(crate) fn load(&self, key: &Key, engine: &wasmer::Engine) -> Option<wasmer::Module> {
         check_private(&self.0).ok()?;
         let mut hash = fs::read(self.path(key)).ok()?;
         if hash.len() < HASH_LEN {
             return None;
         }
         let artifact = hash.split_off(HASH_LEN);
-        (hash == Sha256::digest(&artifact).as_slice()).then_some(Artifact(artifact))
+        if hash != Sha256::digest(&artifact).as_slice() {
+            return None;
+        }
+        // SAFETY: the bytes are what `serialize` gave for a key that has the engine's
+        // version and the CPU's features in it: they match their hash, in a directory
+        // that only the user can write.
+        unsafe { wasmer::Module::deserialize(engine, artifact) }.ok()
     }
 
     /// Stores an artifact: whole, or not at all.
@@ -95,7 +87,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 
 fn check_private(path: &Path) -> io::Result<()> {
     let metadata = fs::metadata(path)?;
-    let problem = if metadata.uid() != crate::map::user_id() {
+    let problem = if metadata.uid() != rustix::process::geteuid().as_raw() {
         "it belongs to somebody else"
     } else if metadata.mode() & 0o022 != 0 {
         "others can write it (chmod go-w)"

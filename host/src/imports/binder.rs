@@ -1,14 +1,17 @@
 //! From what a module imports to the values that it gets.
 
-use crate::Error;
+use super::functions::Functions;
+use super::state::State;
+use super::{genkan, wasi};
+use crate::abi::{self, Source};
 use crate::engine::Module;
-use crate::functions::{self, Functions, Source, State};
-use crate::guest::describe;
-use crate::map::GuestTunables;
-use crate::space::Space;
+use crate::regions::Space;
+use crate::sys::GuestTunables;
+use crate::types::{BoxError, Error, Import, ImportKind, Signature, ValueType};
 use std::sync::Arc;
 use wasmer::{
-    Extern, ExternType, FunctionEnv, ImportType, Instance, Memory, MemoryType, Pages, Store,
+    Extern, ExternType, FunctionEnv, FunctionType, ImportType, Instance, Memory, MemoryType, Pages,
+    Store,
 };
 
 /// Which parts of the host a module's imports need.
@@ -26,44 +29,49 @@ impl Needs {
             match import.ty() {
                 ExternType::Memory(ty) if needs.memory.is_none() => needs.memory = Some(*ty),
                 ExternType::Function(_) if !functions.has(import.module(), import.name()) => {
-                    match functions::source(import.module(), import.name()) {
+                    match source(import.module(), import.name()) {
                         Some(Source::Access) => needs.access = true,
                         Some(Source::Copy) => needs.copy = true,
                         Some(Source::Host) => {}
-                        None => return Err(not_offered(import)),
+                        None => return Err(not_offered(import, None)),
                     }
                 }
                 ExternType::Function(_) => {}
-                _ => return Err(not_offered(import)),
+                _ => return Err(not_offered(import, None)),
             }
         }
         Ok(needs)
     }
 }
 
-fn not_offered(import: &ImportType) -> Error {
-    let (module, name) = (import.module(), import.name());
-    let path = format!("{module}.{name}");
-    let (what, hint) = match import.ty() {
-        ExternType::Function(ty) => (
-            format!("the function {}", describe(&path, ty)),
-            "; a function of your own is offered with Setup::functions",
-        ),
-        ExternType::Memory(_) => (format!("a second memory, {path}"), ""),
-        ExternType::Table(_) => (format!("the table {path}"), ""),
-        ExternType::Global(ty) => (
-            format!(
-                "the global {path} of type {}",
-                ty.ty.to_string().to_lowercase()
-            ),
-            "",
-        ),
-        ExternType::Tag(_) => (format!("the tag {path}"), ""),
-    };
-    Error::Import {
-        what,
-        hint: hint.into(),
+/// Where a function comes from that the host offers without being told to.
+fn source(module: &str, name: &str) -> Option<Source> {
+    match module {
+        wasi::MODULE => Some(Source::Host),
+        _ => abi::function(module, name).map(|function| function.source),
     }
+}
+
+fn not_offered(import: &ImportType, offered: Option<&FunctionType>) -> Error {
+    let (module, name) = (import.module(), import.name());
+    let signature = |ty| Signature::of(format!("{module}.{name}"), ty);
+    let kind = match import.ty() {
+        ExternType::Function(ty) => ImportKind::Function(signature(ty)),
+        ExternType::Memory(_) => ImportKind::Memory,
+        ExternType::Table(_) => ImportKind::Table,
+        ExternType::Global(ty) => ImportKind::Global(ValueType::of(ty.ty)),
+        ExternType::Tag(_) => ImportKind::Tag,
+    };
+    Error::Import(Import {
+        module: module.into(),
+        name: name.into(),
+        kind,
+        offered: offered.map(signature),
+    })
+}
+
+fn instantiate_error(error: impl Into<BoxError>) -> Error {
+    Error::Instantiate(error.into())
 }
 
 /// Makes the values for a module's imports.
@@ -85,8 +93,9 @@ impl Binder<'_> {
         let memory = match needs.memory {
             None => None,
             Some(ty) => {
-                let state = self.tunables.guest_memory(&ty)?;
-                let memory = self.tunables.memory(self.store, state, ty)?;
+                let state = self.tunables.guest_memory(&ty).map_err(Error::Memory)?;
+                let memory = self.tunables.memory(self.store, state, ty);
+                let memory = memory.map_err(instantiate_error)?;
                 self.env.as_mut(self.store).memory = Some(memory.clone());
                 Some(memory)
             }
@@ -102,26 +111,23 @@ impl Binder<'_> {
             let function = functions
                 .bind(self.store, self.env, module, name, ty)
                 .or_else(|| {
-                    let carried = match functions::source(module, name)? {
+                    let carried = match source(module, name)? {
                         Source::Access => access.as_ref(),
                         Source::Copy => copy.as_ref(),
                         Source::Host => None,
                     };
                     match carried {
                         Some(carried) => carried.exports.get_function(name).ok().cloned(),
-                        None => functions::host_function(self.store, self.env, module, name, ty),
+                        None if module == wasi::MODULE => {
+                            wasi::function(self.store, self.env, name, ty)
+                        }
+                        None => genkan::function(self.store, self.env, module, name),
                     }
                 });
-            let function = function.ok_or_else(|| not_offered(import))?;
+            let function = function.ok_or_else(|| not_offered(import, None))?;
             let offered = function.ty(self.store);
             if offered != *ty {
-                return Err(Error::Import {
-                    what: format!("the function {}", describe(&format!("{module}.{name}"), ty)),
-                    hint: format!(
-                        "; it offers {}",
-                        describe(&format!("{module}.{name}"), &offered)
-                    ),
-                });
+                return Err(not_offered(import, Some(&offered)));
             }
             externs.push(function.into());
         }
@@ -139,16 +145,16 @@ impl Binder<'_> {
         };
         let pages = Pages::max_value();
         let ty = MemoryType::new(pages, Some(pages), false);
-        let space = Extern::from(self.tunables.memory(self.store, regions, ty)?);
-        let fault = Extern::from(functions::fault(self.store, self.env));
+        let space = self.tunables.memory(self.store, regions, ty);
+        let space = Extern::from(space.map_err(instantiate_error)?);
+        let fault = Extern::from(genkan::fault(self.store, self.env));
         let instantiate = |store: &mut Store, module, externs: &[Extern]| {
-            Instance::new_by_index(store, module, externs)
-                .map_err(|e| Error::Instantiate(e.to_string()))
+            Instance::new_by_index(store, module, externs).map_err(instantiate_error)
         };
         let mut access = None;
         if needs.access {
             let module = self.module.engine.access()?;
-            let resolve = functions::resolve(self.store, self.env);
+            let resolve = genkan::resolve(self.store, self.env);
             let externs = [space.clone(), fault.clone(), resolve.into()];
             access = Some(instantiate(self.store, module, &externs)?);
         }

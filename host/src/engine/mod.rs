@@ -1,18 +1,17 @@
 //! Modules: from a file or bytes to compiled code.
 
-use crate::cache::Cache;
-use crate::error::file_error;
-use crate::guest::describe;
-use crate::{Error, map};
+use crate::sys::{Cache, Key};
+use crate::types::{Error, FormatProblem, Signature, file_error};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use wasmer::FunctionType;
 use wasmer::sys::wasmparser::{self, Payload};
 use wasmer::sys::{CompilerConfig, Cranelift, EngineBuilder, Features};
 use wasmer_middlewares::Metering;
 
 /// How modules are compiled.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Config {
     /// Keep compiled modules in this directory, and load them from there. It is
     /// made if it is not there, for its owner alone; one that others can write is
@@ -21,6 +20,27 @@ pub struct Config {
     /// Count what guests execute, so that [`crate::Limits::fuel`] can limit it.
     /// It makes them slower: `cargo xtask bench host` measures how much.
     pub metered: bool,
+}
+
+impl Config {
+    /// No cache, and nothing counted.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`Config::cache`].
+    #[must_use]
+    pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache = Some(directory.into());
+        self
+    }
+
+    /// Sets [`Config::metered`].
+    #[must_use]
+    pub fn metered(mut self, metered: bool) -> Self {
+        self.metered = metered;
+        self
+    }
 }
 
 /// Compiles modules. Cheap to clone; its clones share what is compiled.
@@ -64,14 +84,14 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             engine: engine(None),
             metered: config.metered,
-            cache: config.cache.as_deref().map(Cache::open).transpose()?,
+            cache: config.cache.as_deref().map(open_cache).transpose()?,
             access: OnceLock::new(),
             copy: OnceLock::new(),
         })))
     }
 
-    /// Loads and compiles a module from a `.wasm` or `.wat` file, or takes it
-    /// from the cache.
+    /// Loads and compiles a module from a file, or takes it from the cache. With the
+    /// feature `wat`, the file may be text.
     ///
     /// # Errors
     /// [`Error::File`], and those of [`Engine::compile`].
@@ -81,27 +101,24 @@ impl Engine {
         self.compile(&bytes)
     }
 
-    /// Compiles a module, in binary or text form, or takes it from the cache.
+    /// Compiles a module, or takes it from the cache. With the feature `wat`, it may
+    /// be in text form.
     ///
     /// # Errors
     /// [`Error::NotWasm`], [`Error::NotLinked`], [`Error::Compile`].
     pub fn compile(&self, bytes: &[u8]) -> Result<Module, Error> {
-        let text;
         let bytes = match bytes {
-            [b'\0', b'a', b's', b'm', ..] => bytes,
-            _ => {
-                text = text_to_module(bytes)?;
-                &text
-            }
+            [b'\0', b'a', b's', b'm', ..] => Cow::Borrowed(bytes),
+            _ => Cow::Owned(text_to_module(bytes)?),
         };
-        inspect(bytes)?;
+        inspect(&bytes)?;
         let wasmer = match self.0.metered {
             // Its middleware is for one module.
             true => engine(Some(START_FUEL)),
             false => self.0.engine.clone(),
         };
         Ok(Module {
-            module: self.compiled(&wasmer, bytes, self.0.metered)?,
+            module: self.compiled(&wasmer, &bytes, self.0.metered)?,
             wasmer,
             engine: self.clone(),
             metered: self.0.metered,
@@ -114,19 +131,14 @@ impl Engine {
         bytes: &[u8],
         metered: bool,
     ) -> Result<wasmer::Module, Error> {
-        let key = self
-            .0
-            .cache
-            .as_ref()
-            .map(|cache| (cache, cache.key(bytes, metered)));
+        let cache = self.0.cache.as_ref();
+        let key: Option<(&Cache, Key)> = cache.map(|cache| (cache, cache.key(bytes, metered)));
         if let Some((cache, key)) = &key
-            && let Some(artifact) = cache.load(key)
-            && let Ok(module) = map::load_artifact(engine, artifact)
+            && let Some(module) = cache.load(key, engine)
         {
             return Ok(module);
         }
-        let module =
-            wasmer::Module::new(engine, bytes).map_err(|e| Error::Compile(e.to_string()))?;
+        let module = wasmer::Module::new(engine, bytes).map_err(|e| Error::Compile(Box::new(e)))?;
         if let Some((cache, key)) = &key
             && let Ok(artifact) = module.serialize()
         {
@@ -138,13 +150,13 @@ impl Engine {
 
     /// The carried module with the checked reads and writes.
     pub(crate) fn access(&self) -> Result<&wasmer::Module, Error> {
-        let bytes = include_bytes!(concat!(env!("OUT_DIR"), "/access.wasm"));
+        let bytes = include_bytes!("carried/access.wasm");
         self.carried(&self.0.access, bytes)
     }
 
     /// The carried module with the copies from and to the guest's memory.
     pub(crate) fn copy(&self) -> Result<&wasmer::Module, Error> {
-        let bytes = include_bytes!(concat!(env!("OUT_DIR"), "/copy.wasm"));
+        let bytes = include_bytes!("carried/copy.wasm");
         self.carried(&self.0.copy, bytes)
     }
 
@@ -167,30 +179,47 @@ impl Module {
     /// # Errors
     /// [`Error::NoSuchExport`] if there is more than one, or none.
     pub fn only_function(&self) -> Result<String, Error> {
-        let names: Vec<String> = self.functions().map(|(name, _)| name).collect();
-        match &names[..] {
-            names if names.iter().any(|name| name == "_start") => Ok("_start".into()),
-            [name] => Ok(name.clone()),
+        let functions = self.functions();
+        match &functions[..] {
+            _ if self.function("_start").is_some() => Ok("_start".into()),
+            [one] => Ok(one.name.clone()),
             _ => Err(self.no_such_export("_start")),
         }
     }
 
-    pub(crate) fn no_such_export(&self, name: &str) -> Error {
-        let functions = self.functions().map(|(name, ty)| describe(&name, &ty));
-        let functions: Vec<_> = functions.collect();
-        Error::NoSuchExport {
-            name: name.into(),
-            exports: match functions.is_empty() {
-                true => "none".into(),
-                false => functions.join(", "),
-            },
-        }
+    /// The exported functions, in the module's order.
+    pub fn functions(&self) -> Vec<Signature> {
+        let exports = self.module.exports().functions();
+        exports
+            .map(|export| Signature::of(export.name(), export.ty()))
+            .collect()
     }
 
-    fn functions(&self) -> impl Iterator<Item = (String, FunctionType)> {
-        let exports = self.module.exports().functions();
-        exports.map(|export| (export.name().to_string(), export.ty().clone()))
+    fn function(&self, name: &str) -> Option<Signature> {
+        let mut exports = self.module.exports().functions();
+        exports
+            .find(|export| export.name() == name)
+            .map(|export| Signature::of(export.name(), export.ty()))
     }
+
+    /// The exported function of this name.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchExport`].
+    pub fn exported(&self, name: &str) -> Result<Signature, Error> {
+        self.function(name).ok_or_else(|| self.no_such_export(name))
+    }
+
+    pub(crate) fn no_such_export(&self, name: &str) -> Error {
+        Error::NoSuchExport {
+            name: name.into(),
+            exports: self.functions(),
+        }
+    }
+}
+
+fn open_cache(path: &Path) -> Result<Cache, Error> {
+    Cache::open(path).map_err(|e| file_error(path, e))
 }
 
 fn engine(fuel: Option<u64>) -> wasmer::Engine {
@@ -208,26 +237,31 @@ fn engine(fuel: Option<u64>) -> wasmer::Engine {
         .into()
 }
 
+/// Translates a module's text.
 fn text_to_module(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| {
         let text = text.trim_start();
         text.starts_with(['(', ';'])
     });
-    match text {
-        Some(text) => wat::parse_str(text).map_err(|e| Error::NotWasm(e.to_string())),
-        None if bytes.is_empty() => Err(Error::NotWasm("it is empty".into())),
-        None => Err(Error::NotWasm(
-            "it begins neither with \\0asm, as a module does, nor with (, as its text does".into(),
-        )),
-    }
+    Err(Error::NotWasm(match text {
+        #[cfg(feature = "wat")]
+        Some(text) => match wat::parse_str(text) {
+            Ok(module) => return Ok(module),
+            Err(e) => FormatProblem::Text(e.to_string()),
+        },
+        #[cfg(not(feature = "wat"))]
+        Some(_) => FormatProblem::NoText,
+        None if bytes.is_empty() => FormatProblem::Empty,
+        None => FormatProblem::Unknown,
+    }))
 }
 
 /// Finds what the engine would reject in less helpful words, or accept.
 fn inspect(bytes: &[u8]) -> Result<(), Error> {
     for payload in wasmparser::Parser::new(0).parse_all(bytes) {
-        match payload.map_err(|e| Error::NotWasm(e.to_string()))? {
+        match payload.map_err(|e| Error::NotWasm(FormatProblem::Damaged(e.to_string())))? {
             Payload::Version { encoding, .. } if encoding != wasmparser::Encoding::Module => {
-                return Err(Error::NotWasm("it is a component, not a module".into()));
+                return Err(Error::NotWasm(FormatProblem::Component));
             }
             Payload::CustomSection(section) if section.name() == "linking" => {
                 return Err(Error::NotLinked);

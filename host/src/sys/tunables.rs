@@ -1,16 +1,25 @@
 //! The engine's memories and tables: ours, within a guest's limits.
 
-use super::{LinearMemory, MemoryState};
-use crate::Error;
-use crate::guest::Limits;
-use crate::space::Space;
+use super::memory::{LinearMemory, MemoryCell, MemoryState};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasmer::sys::vm::{
     MemoryError, MemoryStyle, TableStyle, VMConfig, VMMemory, VMMemoryDefinition, VMTable,
     VMTableDefinition,
 };
 use wasmer::sys::{BaseTunables, Tunables};
-use wasmer::{Memory, MemoryType, Store, TableType, WASM_PAGE_SIZE};
+use wasmer::{Memory, MemoryType, Store, TableType};
+
+/// How large what the engine makes may become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Pages of 64 KiB in a memory, without its windows.
+    pub(crate) memory_pages: u32,
+    /// Elements in each table.
+    pub(crate) table: Option<u32>,
+    /// Bytes of native stack.
+    pub(crate) stack: Option<usize>,
+}
 
 /// Has the engine use our memories, within the guest's limits.
 #[derive(Clone)]
@@ -19,35 +28,31 @@ pub(crate) struct GuestTunables(Arc<Inner>);
 struct Inner {
     base: BaseTunables,
     config: VMConfig,
-    memory_pages: u32,
-    table: Option<u32>,
-    space: Arc<Space>,
+    bounds: Bounds,
+    memory: MemoryCell,
     /// What the next host memory is.
     next: Mutex<Option<LinearMemory>>,
 }
 
 impl GuestTunables {
-    pub(crate) fn new(limits: &Limits, space: Arc<Space>) -> Self {
+    /// The guest's memory will be in `memory`.
+    pub(crate) fn new(bounds: Bounds, memory: MemoryCell) -> Self {
         const SMALLEST_STACK: usize = 64 << 10;
-        let pages = limits
-            .memory
-            .map_or(u64::MAX, |bytes| bytes / WASM_PAGE_SIZE as u64);
         Self(Arc::new(Inner {
             base: BaseTunables::new(),
             config: VMConfig {
-                wasm_stack_size: limits.stack.map(|stack| stack.max(SMALLEST_STACK)),
+                wasm_stack_size: bounds.stack.map(|stack| stack.max(SMALLEST_STACK)),
             },
-            memory_pages: u32::try_from(pages).unwrap_or(u32::MAX),
-            table: limits.table,
-            space,
+            bounds,
+            memory,
             next: Mutex::new(None),
         }))
     }
 
     /// The guest's memory: there is but one.
-    pub(crate) fn guest_memory(&self, ty: &MemoryType) -> Result<Arc<MemoryState>, Error> {
-        let state = MemoryState::new(ty.minimum.0, self.0.memory_pages).map_err(Error::Memory)?;
-        let _ = self.0.space.memory.set(Arc::clone(&state));
+    pub(crate) fn guest_memory(&self, ty: &MemoryType) -> io::Result<Arc<MemoryState>> {
+        let state = MemoryState::new(ty.minimum.0, self.0.bounds.memory_pages)?;
+        let _ = self.0.memory.set(Arc::clone(&state));
         Ok(state)
     }
 
@@ -57,9 +62,9 @@ impl GuestTunables {
         store: &mut Store,
         state: Arc<MemoryState>,
         ty: MemoryType,
-    ) -> Result<Memory, Error> {
+    ) -> Result<Memory, MemoryError> {
         *self.next() = Some(LinearMemory::host(state, ty));
-        Memory::new(store, ty).map_err(|e| Error::Instantiate(e.to_string()))
+        Memory::new(store, ty)
     }
 
     fn next(&self) -> MutexGuard<'_, Option<LinearMemory>> {
@@ -68,7 +73,7 @@ impl GuestTunables {
 
     fn limited(&self, ty: &TableType) -> TableType {
         let mut ty = *ty;
-        if let Some(limit) = self.0.table {
+        if let Some(limit) = self.0.bounds.table {
             ty.maximum = Some(ty.maximum.map_or(limit, |maximum| maximum.min(limit)));
         }
         ty

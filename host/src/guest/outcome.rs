@@ -1,10 +1,9 @@
 //! From the engine's errors to ours.
 
-use crate::error::{Error, Trace};
-use crate::guest::Limits;
-use crate::map::faults;
-use crate::space::{Fault, Space};
-use crate::wasi::Exit;
+use crate::imports::Exit;
+use crate::regions::{Fault, Space};
+use crate::sys::faults;
+use crate::types::{Error, Limits, Trace};
 use wasmer::RuntimeError;
 use wasmer::sys::vm::TrapCode;
 
@@ -52,12 +51,12 @@ fn memory_fault(fault: Fault, truncated: bool, trace: Trace) -> Error {
         _ if truncated => Error::RegionGone(trace),
         Fault::RegionGone => Error::RegionGone(trace),
         Fault::ReadOnly(address) => Error::WindowAccess {
-            what: "the guest wrote into a window that it has for reading,",
+            write: true,
             address,
             trace,
         },
         Fault::Unmapped(address) => Error::WindowAccess {
-            what: "the guest used a window that it has given back,",
+            write: false,
             address,
             trace,
         },
@@ -78,7 +77,7 @@ fn trace(error: &RuntimeError) -> Trace {
             Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
             None => format!("function {}", frame.func_index()),
         });
-    Trace(frames.collect())
+    Trace::new(frames)
 }
 
 /// [`Error::MemoryLimit`] with the guest's limit.

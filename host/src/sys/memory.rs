@@ -1,11 +1,11 @@
 //! An address space as the engine's linear memory.
 
-use super::AddressSpace;
+use super::address_space::AddressSpace;
 use std::cell::UnsafeCell;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use wasmer::sys::vm::{
     self, MaybeInstanceOwned, MemoryError, MemoryStyle, Trap, TrapCode, VMMemory,
     VMMemoryDefinition,
@@ -76,6 +76,9 @@ impl MemoryState {
         self.for_window.store(true, Ordering::Relaxed);
     }
 }
+
+/// Where a guest's memory will be, once the engine has made it.
+pub(crate) type MemoryCell = Arc<OnceLock<Arc<MemoryState>>>;
 
 /// The engine's side of a [`MemoryState`].
 #[derive(Debug)]

@@ -1,19 +1,19 @@
 //! What one guest has been granted, and where it finds it: the table of regions
 //! and the regions' bytes in its region space, and the windows in its own memory.
 
-use crate::Error;
-use crate::error::{PointerError, PointerProblem};
-use crate::map::{FreeList, MemoryState, Protection, page_size, whole_pages};
-use crate::region::{Access, Bytes, Pointer, Region, Shared, Tag};
+use super::region::{Bytes, Holder, Region, Shared};
+use super::slots;
+use crate::sys::{FreeList, MemoryCell, MemoryState, Protection, page_size, whole_pages};
+use crate::types::{
+    Access, Error, Pointer, PointerError, PointerProblem, TABLE_LEN, Tag, WindowProblem,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use wasmer::WASM_PAGE_SIZE;
 
-/// The table of regions at the region space's beginning, in bytes; its entries
-/// are described in `carried/access.wat`.
-pub(crate) const TABLE_LEN: usize = (1 << 16) * ENTRY_LEN;
-const ENTRY_LEN: usize = 16;
+/// The length of an entry in the table of regions, in bytes.
+const ENTRY_LEN: usize = TABLE_LEN >> 16;
 /// Where an entry has what.
 const TAG: usize = 0;
 const BASE: usize = 4;
@@ -33,7 +33,7 @@ pub(crate) struct Space {
     /// The region space, if the guest imports a function that reads it.
     pub(crate) regions: Option<Arc<MemoryState>>,
     /// The guest's linear memory, if it has one.
-    pub(crate) memory: OnceLock<Arc<MemoryState>>,
+    pub(crate) memory: MemoryCell,
     granted: Mutex<Granted>,
 }
 
@@ -103,7 +103,7 @@ impl Space {
         };
         Ok(Arc::new(Self {
             regions,
-            memory: OnceLock::new(),
+            memory: MemoryCell::default(),
             granted: Mutex::new(Granted {
                 free,
                 ..Granted::default()
@@ -142,33 +142,14 @@ impl Space {
         };
         granted.grants.insert(tag, grant);
         drop(granted);
-        shared.granted_to(self);
+        let holder: Weak<Self> = Arc::downgrade(self);
+        shared.granted_to(holder);
         Ok(())
     }
 
-    /// Takes a region away, at once, from a guest that may be running elsewhere.
-    pub(crate) fn revoke(&self, tag: Tag) {
-        let mut granted = self.lock();
-        let Some(grant) = granted.grants.remove(&tag) else {
-            return;
-        };
-        if let (Some(regions), Some(range)) = (&self.regions, grant.range) {
-            if grant.mapped {
-                // Where the bytes were stays: a guest that has passed the check already
-                // finds nothing mapped there, and traps.
-                for word in [TAG, READABLE, WRITABLE] {
-                    set_word(regions, tag, word, 0);
-                }
-                regions.space.unmap(range.clone());
-            }
-            granted.free.give(range);
-        }
-        for window in granted.windows.values_mut().filter(|w| w.tag == tag) {
-            if let Some(memory) = self.memory.get() {
-                memory.space.unmap(window.range.clone());
-            }
-            window.gone = true;
-        }
+    /// Takes a region away from this guest alone.
+    pub(crate) fn take_back(&self, region: &Region) {
+        self.revoke(region.shared().tag());
     }
 
     /// Maps the bytes of a pointer's region into the region space, and enters it in
@@ -221,13 +202,9 @@ impl Space {
         granted.check(pointer, 0, len, write)?;
         granted.resolve(self, pointer.tag())?;
         let grant = granted.check(pointer, 0, len, write)?;
-        let (function, access) = match write {
-            true => ("write_from", "readable"),
-            false => ("read_into", "writable"),
-        };
         let bad_range = || Error::GuestRange {
-            function,
-            access,
+            function: if write { "write_from" } else { "read_into" },
+            write: !write,
             address,
             len,
         };
@@ -264,12 +241,9 @@ impl Space {
     ) -> Result<u32, Error> {
         let mut granted = self.lock();
         let shared = Arc::clone(&granted.check(pointer, 0, len, write)?.shared);
-        let memory = self
-            .memory
-            .get()
-            .ok_or_else(|| Error::Window("the guest has no memory for a window".into()))?;
+        let memory = self.memory.get().ok_or(WindowProblem::NoMemory)?;
         if len == 0 {
-            return Err(Error::Window("a window must have at least one byte".into()));
+            return Err(WindowProblem::Empty.into());
         }
         let offset = pointer.offset() as usize;
         let skipped = offset % page_size();
@@ -312,7 +286,7 @@ impl Space {
         let window = granted
             .windows
             .remove(&address)
-            .ok_or_else(|| Error::Window(format!("unmap: there is no window at {address:#x}")))?;
+            .ok_or(WindowProblem::NotThere { address })?;
         if let Some(memory) = self.memory.get() {
             memory.space.unmap(window.range.clone());
         }
@@ -345,6 +319,32 @@ impl Space {
             None if at < memory.len() => Fault::Unmapped(address),
             None => beyond,
         })
+    }
+}
+
+impl Holder for Space {
+    fn revoke(&self, tag: Tag) {
+        let mut granted = self.lock();
+        let Some(grant) = granted.grants.remove(&tag) else {
+            return;
+        };
+        if let (Some(regions), Some(range)) = (&self.regions, grant.range) {
+            if grant.mapped {
+                // Where the bytes were stays: a guest that has passed the check already
+                // finds nothing mapped there, and traps.
+                for word in [TAG, READABLE, WRITABLE] {
+                    set_word(regions, tag, word, 0);
+                }
+                regions.space.unmap(range.clone());
+            }
+            granted.free.give(range);
+        }
+        for window in granted.windows.values_mut().filter(|w| w.tag == tag) {
+            if let Some(memory) = self.memory.get() {
+                memory.space.unmap(window.range.clone());
+            }
+            window.gone = true;
+        }
     }
 }
 
@@ -451,7 +451,7 @@ impl Granted {
                 }
             }
             None if pointer.to_bits() == 0 => PointerProblem::Null,
-            None if pointer.tag().is_stale() => PointerProblem::Revoked,
+            None if slots::is_stale(pointer.tag()) => PointerProblem::Revoked,
             None => PointerProblem::Unknown,
         };
         Err(PointerError {

@@ -1,85 +1,37 @@
 //! Guests: instances of modules, and calls into them.
 
-use crate::deadline::{self, Watched};
+mod deadline;
+mod outcome;
+mod setup;
+
+pub use setup::Setup;
+
 use crate::engine::Module;
-use crate::error::{Error, Trace};
-use crate::functions::{Functions, State};
-use crate::imports::{Binder, Needs};
-use crate::map::{GuestTunables, faults};
-use crate::outcome::{explain, memory_limit};
-use crate::region::{Access, Region};
-use crate::space::Space;
-use crate::value::{Results, Value};
-use crate::wasi::Wasi;
+use crate::imports::{Binder, Needs, State, Wasi};
+use crate::regions::{Region, Space};
+use crate::sys::{Bounds, GuestTunables, faults};
+use crate::types::{Access, BoxError, Error, Limits, Results, Signature, Trace, Value, ValueType};
+use deadline::Watched;
+use outcome::{explain, memory_limit};
 use std::fmt;
-use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 use wasmer::sys::NativeEngineExt;
-use wasmer::{Function, FunctionEnv, FunctionType, ImportType, Instance, Store};
+use wasmer::{Function, FunctionEnv, FunctionType, ImportType, Instance, Store, WASM_PAGE_SIZE};
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
-
-/// What a guest may use. The default is everything that the engine can give.
-#[derive(Clone, Debug, Default)]
-pub struct Limits {
-    /// How many instructions it may execute, all calls together, if its engine
-    /// is [`metered`](crate::Config::metered). Ends in [`Error::OutOfFuel`].
-    pub fuel: Option<u64>,
-    /// How long each call may take, by the clock; and its start. Ends in
-    /// [`Error::Deadline`].
-    pub deadline: Option<Duration>,
-    /// How many bytes of memory it may have of its own, without its windows; full
-    /// pages of 64 KiB count. `memory.grow` beyond it gives -1, and if the guest
-    /// traps then, that is [`Error::MemoryLimit`].
-    pub memory: Option<u64>,
-    /// How many elements its tables may have, each. `table.grow` beyond it gives
-    /// -1; a table that begins with more is [`Error::TableLimit`].
-    pub table: Option<u32>,
-    /// How many bytes of the native stack it may use: at least 64 KiB, 1 MiB if it
-    /// is not given. Ends in [`Error::StackOverflow`].
-    pub stack: Option<usize>,
-}
-
-/// What a guest is given when it is instantiated.
-pub struct Setup {
-    /// What it may use.
-    pub limits: Limits,
-    /// Functions of yours that it may import.
-    pub functions: Functions,
-    /// Its program arguments, for WASI; the first is the program's name.
-    pub args: Vec<String>,
-    /// Its environment variables, for WASI.
-    pub env: Vec<(String, String)>,
-    /// Where its standard output goes; to the process's if nothing else is said.
-    pub stdout: Box<dyn Write + Send>,
-    /// Where its standard error goes; to the process's if nothing else is said.
-    pub stderr: Box<dyn Write + Send>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            functions: Functions::default(),
-            args: vec!["guest".into()],
-            env: Vec::new(),
-            stdout: Box::new(std::io::stdout()),
-            stderr: Box::new(std::io::stderr()),
-        }
-    }
-}
 
 /// An instance of a module, with what it was granted. It stays on the thread that it
 /// was made on; modules and regions can be shared between threads.
 ///
 /// ```
-/// # fn main() -> Result<(), host::Error> {
-/// use host::{Access, Engine, Guest, Region};
+/// # fn main() -> Result<(), genkan_host::Error> {
+/// use genkan_host::{Access, Engine, Guest, Region};
 ///
-/// let module = Engine::default().compile(br#"(module
-///     (import "env" "read" (func $read (param i64 i32) (result i32)))
-///     (func (export "second") (param i64) (result i32)
-///         (call $read (local.get 0) (i32.const 1))))"#)?;
+/// # let text = br#"(module
+/// #     (import "env" "read" (func $read (param i64 i32) (result i32)))
+/// #     (func (export "second") (param i64) (result i32)
+/// #         (call $read (local.get 0) (i32.const 1))))"#;
+/// # let bytes = wat::parse_bytes(text).unwrap();
+/// let module = Engine::default().compile(&bytes)?;
 /// let mut guest = Guest::new(&module)?;
 /// let region = Region::copy_of(&[20, 22])?;
 /// guest.grant(&region, Access::Read)?;
@@ -134,7 +86,7 @@ impl Guest {
         check_limits(module, &limits)?;
         let space = Space::new(needs.access || needs.copy)?;
 
-        let tunables = GuestTunables::new(&limits, Arc::clone(&space));
+        let tunables = GuestTunables::new(bounds(&limits), Arc::clone(&space.memory));
         let mut engine = module.wasmer.clone();
         engine.set_tunables(tunables.clone());
         let mut store = Store::new(engine);
@@ -167,7 +119,7 @@ impl Guest {
         drop(guard);
         let instance = instance.map_err(|error| match error {
             wasmer::InstantiationError::Start(error) => explain(error, &space, &limits, timed_out),
-            other => Error::Instantiate(other.to_string()),
+            other => Error::Instantiate(BoxError::from(other)),
         })?;
         if needs.memory.is_none()
             && let Some(memory) = instance.exports.iter().memories().next()
@@ -188,6 +140,11 @@ impl Guest {
         Ok(guest)
     }
 
+    /// What it is an instance of.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
     /// Grants a region: from now on, the guest may use its pointer, until the
     /// region is dropped, or granted again with another access.
     ///
@@ -200,7 +157,7 @@ impl Guest {
 
     /// Takes a region back from this guest alone.
     pub fn revoke(&mut self, region: &Region) {
-        self.space.revoke(region.shared().tag());
+        self.space.take_back(region);
     }
 
     /// Calls an exported function. Each integer type of Rust's is converted as
@@ -212,42 +169,13 @@ impl Guest {
     /// bytes; and whatever the guest ends in.
     pub fn call<R: Results>(&mut self, name: &str, args: &[Value]) -> Result<R, Error> {
         let function = self.function(name)?;
-        let ty = function.ty(&self.store);
-        check_arguments(name, &ty, args)?;
+        let signature = || Signature::of(name, &function.ty(&self.store));
+        check_arguments(signature, &function.ty(&self.store), args)?;
         let values = self.run(&function, args)?;
         R::from_values(&values).ok_or_else(|| Error::Results {
-            function: describe(name, &ty),
+            function: Signature::of(name, &function.ty(&self.store)),
             expected: R::NAME,
         })
-    }
-
-    /// Reads a function's arguments as a command line gives them, but for its
-    /// first `given` ones. [`Value::parse`] says how.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchExport`], [`Error::ArgumentCount`], [`Error::Argument`].
-    pub fn parse_arguments(
-        &self,
-        name: &str,
-        given: usize,
-        args: &[String],
-    ) -> Result<Vec<Value>, Error> {
-        let ty = self.function(name)?.ty(&self.store);
-        if ty.params().len() != given + args.len() {
-            return Err(argument_count(name, &ty, given + args.len()));
-        }
-        let parse = |(index, (arg, param)): (usize, (&String, &wasmer::Type))| {
-            Value::parse(arg, *param).map_err(|problem| Error::Argument {
-                index: given + index + 1,
-                function: describe(name, &ty),
-                problem,
-            })
-        };
-        args.iter()
-            .zip(&ty.params()[given..])
-            .enumerate()
-            .map(parse)
-            .collect()
     }
 
     /// How much fuel is left; `None` if the engine does not meter.
@@ -308,53 +236,38 @@ impl Guard {
     }
 }
 
-fn check_arguments(name: &str, ty: &FunctionType, args: &[Value]) -> Result<(), Error> {
+fn check_arguments(
+    function: impl Fn() -> Signature,
+    ty: &FunctionType,
+    args: &[Value],
+) -> Result<(), Error> {
     let params = ty.params();
     if params.len() != args.len() {
-        return Err(argument_count(name, ty, args.len()));
+        return Err(Error::ArgumentCount {
+            function: function(),
+            found: args.len(),
+        });
     }
     for (index, (param, arg)) in params.iter().zip(args).enumerate() {
-        if *param != arg.ty() {
+        if ValueType::of(*param) != arg.ty() {
             return Err(Error::Argument {
                 index: index + 1,
-                function: describe(name, ty),
-                problem: format!("it is an {}, not an {param}", arg.ty()),
+                function: function(),
+                found: arg.ty(),
             });
         }
     }
     Ok(())
 }
 
-/// The error for a wrong number of arguments.
-fn argument_count(name: &str, ty: &FunctionType, found: usize) -> Error {
-    let count = |n: usize| match n {
-        1 => "1 argument".to_string(),
-        n => format!("{n} arguments"),
-    };
-    Error::ArgumentCount {
-        function: describe(name, ty),
-        expected: count(ty.params().len()),
-        found: match found {
-            1 => "1 was".into(),
-            n => format!("{n} were"),
-        },
-    }
-}
-
-/// `name(i64, i32) -> i32`.
-pub(crate) fn describe(name: &str, ty: &FunctionType) -> String {
-    let list = |types: &[wasmer::Type]| {
-        let types: Vec<_> = types
-            .iter()
-            .map(|ty| ty.to_string().to_lowercase())
-            .collect();
-        types.join(", ")
-    };
-    let params = list(ty.params());
-    match ty.results() {
-        [] => format!("{name}({params})"),
-        [one] => format!("{name}({params}) -> {}", list(&[*one])),
-        results => format!("{name}({params}) -> ({})", list(results)),
+fn bounds(limits: &Limits) -> Bounds {
+    let pages = limits
+        .memory
+        .map_or(u64::MAX, |bytes| bytes / WASM_PAGE_SIZE as u64);
+    Bounds {
+        memory_pages: u32::try_from(pages).unwrap_or(u32::MAX),
+        table: limits.table,
+        stack: limits.stack,
     }
 }
 

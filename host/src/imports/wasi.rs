@@ -2,14 +2,14 @@
 //! its arguments, the time or a random seed, and exits. There are no files and no
 //! network: every other function answers that it is not there.
 
-use crate::functions::State;
+use super::state::{Env, State};
 use std::io::Write;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
-use wasmer::{FunctionEnvMut, Value};
+use wasmer::{Function, FunctionEnv, FunctionType, Store, Type, Value};
 
 /// The module that guests import them from.
-pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
+pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
 const SUCCESS: i32 = 0;
 const EBADF: i32 = 8;
@@ -19,20 +19,11 @@ const EIO: i32 = 29;
 const ENOSYS: i32 = 52;
 const EPIPE: i32 = 64;
 
-/// What a guest of WASI's can see and reach.
-pub(crate) struct Wasi {
-    pub(crate) args: Vec<String>,
-    pub(crate) env: Vec<(String, String)>,
-    pub(crate) stdout: Box<dyn Write + Send>,
-    pub(crate) stderr: Box<dyn Write + Send>,
-}
-
 /// The guest ends itself.
 #[derive(Debug, thiserror::Error)]
 #[error("exit {0}")]
 pub(crate) struct Exit(pub(crate) i32);
 
-type Env<'a> = FunctionEnvMut<'a, State>;
 type Errno = Result<(), i32>;
 
 fn errno(result: Errno) -> i32 {
@@ -49,16 +40,48 @@ fn load<const N: usize>(env: &Env<'_>, at: u32) -> Result<[u8; N], i32> {
     Ok(bytes)
 }
 
-pub(crate) fn proc_exit(_: Env<'_>, code: i32) -> Result<(), Exit> {
+/// The function of this name, for a guest that imports it with type `ty`.
+pub(super) fn function(
+    store: &mut Store,
+    env: &FunctionEnv<State>,
+    name: &str,
+    ty: &FunctionType,
+) -> Option<Function> {
+    macro_rules! typed {
+        ($function:expr) => {
+            Function::new_typed_with_env(store, env, $function)
+        };
+    }
+    Some(match name {
+        "fd_write" => typed!(fd_write),
+        "fd_fdstat_get" => typed!(fd_fdstat_get),
+        "args_sizes_get" => typed!(args_sizes_get),
+        "args_get" => typed!(args_get),
+        "environ_sizes_get" => typed!(environ_sizes_get),
+        "environ_get" => typed!(environ_get),
+        "clock_time_get" => typed!(clock_time_get),
+        "clock_res_get" => typed!(clock_res_get),
+        "random_get" => typed!(random_get),
+        "sched_yield" => typed!(sched_yield),
+        "proc_exit" => typed!(proc_exit),
+        _ if *ty.results() == [Type::I32] => {
+            let answer = absent(name);
+            Function::new(store, ty, move |_| Ok(vec![answer.clone()]))
+        }
+        _ => return None,
+    })
+}
+
+fn proc_exit(_: Env<'_>, code: i32) -> Result<(), Exit> {
     Err(Exit(code))
 }
 
-pub(crate) fn sched_yield(_: Env<'_>) -> i32 {
+fn sched_yield(_: Env<'_>) -> i32 {
     std::thread::yield_now();
     SUCCESS
 }
 
-pub(crate) fn fd_write(mut env: Env<'_>, fd: i32, parts: u32, count: u32, written: u32) -> i32 {
+fn fd_write(mut env: Env<'_>, fd: i32, parts: u32, count: u32, written: u32) -> i32 {
     let mut write = || {
         if !matches!(fd, 1 | 2) {
             return Err(EBADF);
@@ -111,7 +134,7 @@ fn io_errno(error: std::io::Error) -> i32 {
 }
 
 /// Standard input, output and error are there, as terminals are; nothing else is.
-pub(crate) fn fd_fdstat_get(env: Env<'_>, fd: i32, to: u32) -> i32 {
+fn fd_fdstat_get(env: Env<'_>, fd: i32, to: u32) -> i32 {
     const CHARACTER_DEVICE: u8 = 2;
     if !(0..=2).contains(&fd) {
         return EBADF;
@@ -121,7 +144,7 @@ pub(crate) fn fd_fdstat_get(env: Env<'_>, fd: i32, to: u32) -> i32 {
     errno(store(&env, to, &stat))
 }
 
-pub(crate) fn args_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
+fn args_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
     let args = &env.data().wasi.args;
     errno(store_sizes(
         &env,
@@ -131,7 +154,7 @@ pub(crate) fn args_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
     ))
 }
 
-pub(crate) fn args_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
+fn args_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
     let args = env.data().wasi.args.iter();
     errno(store_strings(
         &env,
@@ -141,7 +164,7 @@ pub(crate) fn args_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
     ))
 }
 
-pub(crate) fn environ_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
+fn environ_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
     let vars = env.data().wasi.env.iter();
     errno(store_sizes(
         &env,
@@ -151,7 +174,7 @@ pub(crate) fn environ_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
     ))
 }
 
-pub(crate) fn environ_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
+fn environ_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
     let vars = env.data().wasi.env.iter();
     errno(store_strings(
         &env,
@@ -187,7 +210,7 @@ fn store_strings(
 }
 
 /// The real time; or for all other clocks, the time since the process asked first.
-pub(crate) fn clock_time_get(env: Env<'_>, clock: i32, _precision: i64, to: u32) -> i32 {
+fn clock_time_get(env: Env<'_>, clock: i32, _precision: i64, to: u32) -> i32 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let now = match clock {
         0 => SystemTime::now()
@@ -200,14 +223,14 @@ pub(crate) fn clock_time_get(env: Env<'_>, clock: i32, _precision: i64, to: u32)
     errno(store(&env, to, &(now.as_nanos() as u64).to_le_bytes()))
 }
 
-pub(crate) fn clock_res_get(env: Env<'_>, clock: i32, to: u32) -> i32 {
+fn clock_res_get(env: Env<'_>, clock: i32, to: u32) -> i32 {
     if !(0..=3).contains(&clock) {
         return EINVAL;
     }
     errno(store(&env, to, &1u64.to_le_bytes()))
 }
 
-pub(crate) fn random_get(env: Env<'_>, to: u32, len: u32) -> i32 {
+fn random_get(env: Env<'_>, to: u32, len: u32) -> i32 {
     let mut buffer = [0; 4096];
     let mut done = 0;
     while done < len {
@@ -227,7 +250,7 @@ pub(crate) fn random_get(env: Env<'_>, to: u32, len: u32) -> i32 {
 }
 
 /// What every other function answers.
-pub(crate) fn absent(name: &str) -> Value {
+fn absent(name: &str) -> Value {
     Value::I32(if name.starts_with("fd_") {
         EBADF
     } else {

@@ -1,11 +1,12 @@
 //! A reserved range of addresses that bytes are mapped into.
 
+use super::pages::whole_pages;
 use super::ranges::RangeMap;
-use super::whole_pages;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -77,17 +78,9 @@ impl AddressSpace {
             return Ok(());
         }
         let mut pages = self.lock(&range);
+        let access = MprotectFlags::READ | MprotectFlags::WRITE;
         // SAFETY: `lock` has checked that the range is inside the reservation.
-        let status = unsafe {
-            libc::mprotect(
-                self.address(range.start),
-                range.len(),
-                libc::PROT_READ | libc::PROT_WRITE,
-            )
-        };
-        if status != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        unsafe { rustix::mm::mprotect(self.address(range.start), range.len(), access) }?;
         pages.set(range, Some(Protection::ReadWrite));
         Ok(())
     }
@@ -104,26 +97,22 @@ impl AddressSpace {
             return Ok(());
         }
         let access = match protection {
-            Protection::Read | Protection::ReadFile => libc::PROT_READ,
-            Protection::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+            Protection::Read | Protection::ReadFile => ProtFlags::READ,
+            Protection::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
         };
-        let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
         let mut pages = self.lock(&range);
         // SAFETY: replaces pages inside our reservation, as `lock` has checked.
         // Rust holds no reference into them: `read` and `write` copy.
-        let at = unsafe {
-            libc::mmap(
+        unsafe {
+            rustix::mm::mmap(
                 self.address(range.start),
                 range.len(),
                 access,
-                libc::MAP_SHARED | libc::MAP_FIXED,
-                file.as_raw_fd(),
-                offset,
+                MapFlags::SHARED | MapFlags::FIXED,
+                file,
+                offset as u64,
             )
-        };
-        if at == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
+        }?;
         pages.set(range, Some(protection));
         Ok(())
     }
@@ -232,31 +221,23 @@ impl AddressSpace {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn address(&self, at: usize) -> *mut libc::c_void {
+    fn address(&self, at: usize) -> *mut c_void {
         self.base.as_ptr().wrapping_add(at).cast()
     }
 }
 
 /// Reserves `len` bytes: at `at`, which is ours and loses what is there, or where
 /// the system likes if that is null.
-fn reserve_at(at: *mut libc::c_void, len: usize) -> io::Result<usize> {
-    let fixed = if at.is_null() { 0 } else { libc::MAP_FIXED };
+fn reserve_at(at: *mut c_void, len: usize) -> io::Result<usize> {
+    let fixed = match at.is_null() {
+        true => MapFlags::empty(),
+        false => MapFlags::FIXED,
+    };
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | fixed;
     // SAFETY: the pages are new or ours, by the callers' word, and Rust holds no
     // reference into them.
-    let base = unsafe {
-        libc::mmap(
-            at,
-            len,
-            libc::PROT_NONE,
-            libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | fixed,
-            -1,
-            0,
-        )
-    };
-    match base {
-        libc::MAP_FAILED => Err(io::Error::last_os_error()),
-        base => Ok(base as usize),
-    }
+    let base = unsafe { rustix::mm::mmap_anonymous(at, len, ProtFlags::empty(), flags) }?;
+    Ok(base as usize)
 }
 
 /// Reserved ranges that nobody uses, by address and length, with nothing mapped:
@@ -280,13 +261,15 @@ impl Drop for AddressSpace {
             }
         }
         // SAFETY: the reservation is this value's own, and nothing outlives it.
-        unsafe { libc::munmap(base, self.len) };
+        let unmapped = unsafe { rustix::mm::munmap(base, self.len) };
+        debug_assert!(unmapped.is_ok(), "{unmapped:?}");
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{SharedBytes, page_size};
+    use super::super::pages::page_size;
+    use super::super::shared::SharedBytes;
     use super::*;
 
     #[test]
