@@ -62,12 +62,12 @@ fn not_offered(import: &ImportType, offered: Option<&FunctionType>) -> Error {
         ExternType::Global(ty) => ImportKind::Global(ValueType::of(ty.ty)),
         ExternType::Tag(_) => ImportKind::Tag,
     };
-    Error::Import(Import {
+    Error::Import(Box::new(Import {
         module: module.into(),
         name: name.into(),
         kind,
         offered: offered.map(signature),
-    })
+    }))
 }
 
 fn instantiate_error(error: impl Into<BoxError>) -> Error {

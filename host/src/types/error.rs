@@ -41,7 +41,7 @@ pub enum Error {
     Compile(#[source] BoxError),
     /// The module wants what the host does not offer.
     #[error(transparent)]
-    Import(#[from] Import),
+    Import(Box<Import>),
     /// The engine refuses to instantiate the module.
     #[error("cannot instantiate the module")]
     Instantiate(#[source] BoxError),
