@@ -45,7 +45,7 @@ pub struct Entry {
     pub strip: bool,
     /// How the object was made that lies beside a source in C.
     pub object: Option<String>,
-    /// What it must do: what tests, here and in the package `host`, run. They
+    /// What it must do: what tests, here and in the package `genkan-host`, run. They
     /// share one instance.
     pub calls: Vec<Call>,
 }

@@ -191,7 +191,10 @@ fn host(checkout: &Checkout, shell: Shell) -> anyhow::Result<PathBuf> {
         }
     }
     command
-        .args(["build", "--bin", HOST, "--manifest-path"])
+        // Without `--package`: all members' features together, as in `cargo test`, so
+        // that both share one build of the engine.
+        .args(["build", "--bin", HOST, "--features", "cli"])
+        .arg("--manifest-path")
         .arg(checkout.root.join("Cargo.toml"))
         .args(["--message-format", "json-render-diagnostics"])
         .args(["--color", shell.color.name()])
@@ -217,7 +220,7 @@ fn host(checkout: &Checkout, shell: Shell) -> anyhow::Result<PathBuf> {
 }
 
 /// The program of the package in the folder `host`.
-const HOST: &str = "host";
+const HOST: &str = "genkan-host";
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 use genkan::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
 use genkan::shell::Shell;
 use genkan::toolchain;
-use host::{Engine, Guest, Module};
+use genkan_host::{Engine, Guest, Module};
 use std::path::{Path, PathBuf};
 use xtask::repository::Checkout;
 
@@ -93,4 +93,15 @@ pub fn load(path: &Path) -> Module {
 /// An instance of a module in text form.
 pub fn wat(text: &str) -> Guest {
     Guest::new(&Engine::default().compile(text.as_bytes()).unwrap()).unwrap()
+}
+
+/// The error with its causes, as the command line prints it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

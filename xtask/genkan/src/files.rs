@@ -27,6 +27,12 @@ impl Deref for Contents {
     }
 }
 
+/// A file's own name, for headings.
+pub fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
 /// Opens `path` for reading. The error names the file.
 pub fn read(path: &Path) -> anyhow::Result<Contents> {
     let context = || format!("cannot read {}", path.display());
