@@ -1,5 +1,8 @@
 #![cfg_attr(doc, doc = include_str!("../README.md"))]
-#![cfg_attr(not(doc), doc = "The guest's side of genkan.")]
+#![cfg_attr(
+    not(doc),
+    doc = "The guest's side of genkan: memory that the host grants."
+)]
 #![no_std]
 #![warn(missing_docs)]
 

@@ -5,6 +5,7 @@ use genkan_host::{Access, Engine, Error, Guest, Module, Pointer, Region, Setup, 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use xtask::fixtures::{Argument, Call, entries, module};
+use xtask::repository::Checkout;
 
 /// What a guest wrote.
 #[derive(Clone, Default)]
@@ -22,11 +23,11 @@ impl Write for Output {
 
 #[test]
 fn they_do_what_the_table_says() {
-    for entry in entries().unwrap() {
+    for entry in entries(&Checkout::find()).unwrap() {
         for compiler in entry.compilers() {
             println!("{} by {compiler}", entry.name);
             let module = Engine::default()
-                .load(module(&entry.name, &compiler))
+                .load(module(&Checkout::find(), &entry.name, &compiler))
                 .unwrap();
             let stdout = Output::default();
             let setup = Setup::new().stdout(stdout.clone());

@@ -102,7 +102,7 @@ pub struct CrateSize {
 
 /// Reads the module or object at `path`.
 pub fn inspect(path: &Path) -> anyhow::Result<Summary> {
-    let bytes = files::read(path)?;
+    let bytes = files::read_or_stdin(path)?;
     ensure!(
         bytes.starts_with(b"\0asm"),
         "{} is no WebAssembly binary",

@@ -10,7 +10,7 @@ use crate::files;
 
 /// What one output was made from.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct Fingerprint {
     /// Everything that is no file: options, compiler, target.
     settings: String,
     /// Variables that the compiler read.
@@ -58,7 +58,7 @@ impl Entry {
     }
 }
 
-impl Stamp {
+impl Fingerprint {
     /// Records that `output` was made from `environment`, `sources` (which people edit),
     /// `libraries` (which they do not), this program and `settings`. `None` if
     /// one of them is no plain file any more.
@@ -76,7 +76,7 @@ impl Stamp {
             .map(|path| Entry::of(path, true))
             .chain(libraries.map(|path| Entry::of(path, false)))
             .collect::<Option<_>>()?;
-        Some(Stamp {
+        Some(Fingerprint {
             settings,
             environment: environment.to_vec(),
             output: Entry::of(output, false)?,
@@ -112,11 +112,11 @@ impl Stamp {
 }
 
 /// The sources of `output` if it is what they and `settings` would give again,
-/// by the stamps in `folder`.
+/// by the fingerprints in `folder`.
 pub fn current(folder: &Path, output: &Path, settings: &str) -> Option<Vec<PathBuf>> {
     let text = std::fs::read(place(folder, output)).ok()?;
-    let stamp: Stamp = serde_json::from_slice(&text).ok()?;
-    (stamp.output.path == output).then(|| stamp.sources_if_current(settings))?
+    let fingerprint: Fingerprint = serde_json::from_slice(&text).ok()?;
+    (fingerprint.output.path == output).then(|| fingerprint.sources_if_current(settings))?
 }
 
 fn place(folder: &Path, output: &Path) -> PathBuf {
@@ -138,23 +138,23 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path
         };
-        let stamps = folder.path().join("stamps");
+        let fingerprints = folder.path().join("fingerprints");
         let (output, source) = (file("out.wasm", "module"), file("a.rs", "source"));
         let library = file("libx.rlib", "library");
         let environment = [("GENKAN_TEST_UNSET".to_owned(), None)];
         let (sources, libraries) = (from_ref(&source), from_ref(&library));
         let record = || {
-            Stamp::new("-O".into(), &output, &environment, sources, libraries)
+            Fingerprint::new("-O".into(), &output, &environment, sources, libraries)
                 .unwrap()
-                .save(&stamps)
+                .save(&fingerprints)
                 .unwrap();
         };
-        let current = || current(&stamps, &output, "-O");
+        let current = || current(&fingerprints, &output, "-O");
 
         assert_eq!(current(), None);
         record();
         assert_eq!(current(), Some(vec![source.clone()]));
-        assert_eq!(super::current(&stamps, &output, "-g"), None);
+        assert_eq!(super::current(&fingerprints, &output, "-g"), None);
 
         // Saved again, at another time, as it was.
         std::fs::write(&source, "source").unwrap();
@@ -173,8 +173,8 @@ mod tests {
             record();
         }
         let environment = [("GENKAN_TEST_UNSET".to_owned(), Some("set".to_owned()))];
-        let other = Stamp::new("-O".into(), &output, &environment, sources, &[]);
-        other.unwrap().save(&stamps).unwrap();
+        let other = Fingerprint::new("-O".into(), &output, &environment, sources, &[]);
+        other.unwrap().save(&fingerprints).unwrap();
         assert_eq!(current(), None);
         record();
         std::fs::remove_file(&source).unwrap();
