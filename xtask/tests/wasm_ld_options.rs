@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use linkers::archive;
+use linkers::forge::archive;
 
 fn xtask_link() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));

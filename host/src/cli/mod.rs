@@ -77,7 +77,7 @@ struct Options {
 ///
 /// Prints what the guest returned, or what is wrong, and gives the exit code: 0, 1, the
 /// guest's own, or 2 for a command line that is wrong.
-pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let options = match Options::try_parse_from(args) {
         Ok(options) => options,
         Err(error) => {

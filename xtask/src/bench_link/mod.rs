@@ -199,11 +199,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 /// Links the tiny object by calls of the library.
 fn in_process(job: &Job) -> anyhow::Result<f64> {
     let object = files::read(&job.folder.join(&job.arguments[0]))?;
-    let inputs = [Input {
-        name: "tiny.o",
-        bytes: &object,
-        role: Role::Guest,
-    }];
+    let inputs = [Input::new("tiny.o", &object).with_role(Role::Guest)];
     let options = Options::guest();
     let mut times: Vec<f64> = (0..501)
         .map(|_| {

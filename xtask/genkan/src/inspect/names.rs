@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use crate::symbols;
+use genkan_link::Library;
 
 /// Modules of a path that count; what is deeper stays in the name alone.
 const DEPTH: usize = 6;
@@ -112,7 +112,7 @@ pub fn origin(name: &str, path: &[&str], offered: bool, own_crates: &BTreeSet<&s
         Some(_) => Origin::Crate,
         None if is_support(name) => Origin::Runtime,
         None if offered => Origin::Guest,
-        None if symbols::is_runtime(name) => Origin::Runtime,
+        None if Library::of(name).is_some() => Origin::Runtime,
         None => Origin::C,
     }
 }
