@@ -87,7 +87,7 @@ impl Job {
         }
         words.push(self.module.into());
         words.extend(self.arguments);
-        genkan_host::cli::run(words)
+        genkan_host::cli::main(words)
     }
 }
 
