@@ -5,4 +5,5 @@ pub mod bench_host;
 pub mod bench_link;
 pub mod cli;
 pub mod fixtures;
+pub mod plot;
 pub mod reproduce;

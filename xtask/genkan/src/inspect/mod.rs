@@ -466,7 +466,7 @@ impl<'a> Reader<'a> {
     /// An object has its names in its symbol table.
     fn linking(&mut self, reader: LinkingSectionReader<'a>) {
         self.summary.object = true;
-        for part in reader.subsections().into_iter().flatten() {
+        for part in reader.subsections().flatten() {
             match part {
                 Linking::SymbolTable(symbols) => {
                     for symbol in symbols.into_iter().flatten() {
