@@ -7,26 +7,27 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use genkan::compile::workspace;
+use genkan::context::Repository as _;
 use genkan::files;
 use genkan::shell::Shell;
 
 use crate::plot::{self, Bar, Group, Surroundings};
+use crate::repository::Checkout;
 
 /// Builds the benchmark, optimised, and runs it; as JSON if `json`.
-pub fn run(json: bool) -> anyhow::Result<()> {
-    let mut command = command(json);
+pub fn run(checkout: &Checkout, json: bool) -> anyhow::Result<()> {
+    let mut command = command(checkout, json);
     let status = command.status().context("cannot run cargo")?;
     ensure!(status.success(), "the host's benchmark failed");
     Ok(())
 }
 
-fn command(json: bool) -> Command {
+fn command(checkout: &Checkout, json: bool) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
         .args(["run", "--release", "--quiet", "--locked", "--manifest-path"])
-        .arg(workspace().join("host/bench/Cargo.toml"));
+        .arg(checkout.root().join("host/bench/Cargo.toml"));
     if json {
         command.args(["--", "--json"]);
     }
@@ -44,9 +45,9 @@ struct Row {
 }
 
 /// Runs the benchmark and draws what it found into `svg`.
-pub fn draw(shell: Shell, svg: &Path) -> anyhow::Result<()> {
+pub fn draw(shell: Shell, checkout: &Checkout, svg: &Path) -> anyhow::Result<()> {
     shell.status("Measuring", "the host, and what it could have been");
-    let mut command = command(true);
+    let mut command = command(checkout, true);
     command.stderr(std::process::Stdio::inherit());
     let output = command.output().context("cannot run cargo")?;
     // It fails, too, where a floor is missed; the figures are there nevertheless.
@@ -54,7 +55,7 @@ pub fn draw(shell: Shell, svg: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("the host's benchmark failed: {}", output.status))?;
     let surroundings = Surroundings {
         title: "The host beside what it could have been".into(),
-        versions: versions()?,
+        versions: versions(checkout.root())?,
     };
     let groups: Vec<Group> = rows.iter().map(group).collect();
     files::write(svg, plot::svg(&surroundings, &groups).as_bytes())?;
@@ -87,8 +88,8 @@ fn group(row: &Row) -> Group {
 }
 
 /// Of the engines that were measured, from the benchmark's lock file.
-fn versions() -> anyhow::Result<String> {
-    let lock = workspace().join("host/bench/Cargo.lock");
+fn versions(root: &Path) -> anyhow::Result<String> {
+    let lock = root.join("host/bench/Cargo.lock");
     let lock = std::fs::read_to_string(&lock)
         .with_context(|| format!("cannot read {}", lock.display()))?;
     let version = |package: &str| {
@@ -108,7 +109,8 @@ fn versions() -> anyhow::Result<String> {
 mod tests {
     #[test]
     fn the_engines_versions_are_known() {
-        let versions = super::versions().unwrap();
+        let versions =
+            super::versions(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap();
         assert!(
             versions.contains("wasmer ") && versions.contains("wasmtime "),
             "{versions}"

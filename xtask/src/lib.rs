@@ -3,7 +3,10 @@
 
 pub mod bench_host;
 pub mod bench_link;
+pub mod clang;
 pub mod cli;
 pub mod fixtures;
+pub mod new;
 pub mod plot;
+pub mod repository;
 pub mod reproduce;

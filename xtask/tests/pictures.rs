@@ -239,7 +239,7 @@ fn opened(page: &Path, fragment: &str) -> String {
 }
 
 #[test]
-#[ignore = "needs chromium on the PATH; .ci/run runs it where that is"]
+#[cfg_attr(not(has_chromium), ignore = "chromium is not installed")]
 fn a_browser_draws_finds_and_explains() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.html");

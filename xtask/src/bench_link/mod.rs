@@ -12,12 +12,14 @@ use anyhow::{Context as _, ensure};
 use serde::Serialize;
 use wait4::Wait4 as _;
 
+use genkan::context::Repository as _;
 use genkan::files;
 use genkan::shell::{self, Shell};
 use genkan::toolchain::{self, Toolchain};
 use genkan_link::{Input, Options, Role};
 
 use crate::plot::{self, Bar, Group, Surroundings};
+use crate::repository::Checkout;
 use inputs::{Inputs, Job};
 
 /// A linker as a process.
@@ -87,7 +89,12 @@ struct Results {
 }
 
 /// Prepares the inputs, measures, and prints a table, or JSON.
-pub fn run(shell: Shell, json: bool, svg: Option<&Path>) -> anyhow::Result<()> {
+pub fn run(
+    shell: Shell,
+    checkout: &Checkout,
+    json: bool,
+    svg: Option<&Path>,
+) -> anyhow::Result<()> {
     let toolchain = toolchain()?;
     let exe = std::env::current_exe()?;
     let target_folder = exe
@@ -112,7 +119,7 @@ pub fn run(shell: Shell, json: bool, svg: Option<&Path>) -> anyhow::Result<()> {
                 "--package=xtask",
                 "--manifest-path",
             ])
-            .arg(genkan::compile::workspace().join("Cargo.toml"));
+            .arg(checkout.root().join("Cargo.toml"));
         ensure!(
             build.status()?.success(),
             "cannot build xtask with optimisation"
@@ -236,11 +243,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 /// Links the tiny object by calls of the library.
 fn in_process(job: &Job) -> anyhow::Result<f64> {
     let object = files::read(&job.folder.join(&job.arguments[0]))?;
-    let inputs = [Input {
-        name: "tiny.o",
-        bytes: &object,
-        role: Role::Guest,
-    }];
+    let inputs = [Input::new("tiny.o", &object).with_role(Role::Guest)];
     let options = Options::guest();
     let mut times: Vec<f64> = (0..501)
         .map(|_| {

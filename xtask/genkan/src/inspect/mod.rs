@@ -149,19 +149,15 @@ pub struct CrateSize {
     pub functions: usize,
 }
 
-/// Reads the module or object at `path`.
+/// Reads the module or object at `path`; `-` is stdin.
 pub fn inspect(path: &Path) -> anyhow::Result<Summary> {
-    let bytes = files::read(path)?;
-    ensure!(
-        bytes.starts_with(b"\0asm"),
-        "{} is no WebAssembly binary",
-        path.display()
-    );
+    let bytes = files::read_or_stdin(path)?;
     summary(&bytes).with_context(|| format!("cannot understand {}", path.display()))
 }
 
 /// Reads a module or an object.
 pub fn summary(bytes: &[u8]) -> anyhow::Result<Summary> {
+    ensure!(bytes.starts_with(b"\0asm"), "it is no WebAssembly binary");
     if Parser::is_component(bytes) {
         bail!(
             "it is a component, not a module; `wasm-tools component unbundle` takes out the \

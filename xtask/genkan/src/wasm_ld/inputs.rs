@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use object::read::archive::ArchiveFile;
 
-use super::args::{Args, Opt};
+use super::args::Args;
+use super::options::Opt;
 use crate::files::{self, Contents};
 use genkan_link::{Input, Role};
 
@@ -29,11 +30,7 @@ pub struct InputFile {
 impl InputFile {
     /// For the linker.
     pub fn input(&self) -> Input<'_> {
-        Input {
-            name: &self.name,
-            bytes: &self.contents,
-            role: self.role,
-        }
+        Input::new(&self.name, &self.contents).with_role(self.role)
     }
 }
 
