@@ -37,6 +37,7 @@ fn main() {
         ("has_clang", clang.is_some()),
         ("has_wasi_libc", libc.is_some()),
         ("has_node", node.is_ok_and(|output| output.status.success())),
+        ("has_chromium", is_on_path("chromium")),
         ("has_clang_of_fixtures", has_clang_of_fixtures()),
         ("has_rustc_1_63", has_rustc_1_63(&rustup)),
     ] {
@@ -68,6 +69,11 @@ fn has_target(target: &str) -> bool {
         rustlib.join("components").display()
     );
     rustlib.join(target).join("lib").is_dir()
+}
+
+fn is_on_path(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
 }
 
 /// The very clang whose version stands in the object of the example in C.
