@@ -1,8 +1,5 @@
 #![cfg_attr(doc, doc = include_str!("../README.md"))]
-#![cfg_attr(
-    not(doc),
-    doc = "The guest's side of genkan: memory that the host grants."
-)]
+#![cfg_attr(not(doc), doc = "The guest's side of genkan.")]
 #![no_std]
 #![warn(missing_docs)]
 

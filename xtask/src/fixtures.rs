@@ -550,7 +550,12 @@ fn link(shell: Shell, parts: &Parts, settings: &LinkSettings) -> anyhow::Result<
     ensure!(
         linked.warnings.is_empty(),
         "the linker warns: {}",
-        linked.warnings.join("; ")
+        linked
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
     );
     Ok(linked.module)
 }

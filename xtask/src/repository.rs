@@ -191,8 +191,8 @@ fn host(checkout: &Checkout, shell: Shell) -> anyhow::Result<PathBuf> {
         }
     }
     command
-        // Without `--package`: all members together, as in `cargo test`, so that both
-        // share one build of the engine.
+        // Without `--package`: all members' features together, as in `cargo test`, so
+        // that both share one build of the engine.
         .args(["build", "--bin", HOST, "--features", "cli"])
         .arg("--manifest-path")
         .arg(checkout.root.join("Cargo.toml"))

@@ -5,7 +5,8 @@
 //! `archive NAME: MEMBERS`, `result: EXPORT: VALUES` (`any` for what is up to the
 //! linker), `output: LINE`, `warning:` or `error: TEXT` that must be said, `exact`
 //! where the sizes of memory and table are compared too, `libc` for a program
-//! over wasi-libc. Its files follow, each after `--- NAME FLAGS`.
+//! over wasi-libc; a line of another kind among these fails. Its files follow,
+//! each after `--- NAME FLAGS`.
 
 mod linkers;
 
@@ -13,7 +14,8 @@ use std::path::Path;
 use std::process::Command;
 
 use genkan::toolchain;
-use linkers::{Size, archive, engine};
+use linkers::forge::archive;
+use linkers::{Size, engine};
 use xtask::clang;
 
 /// Options under which every case must do what it says; with sizes compared.
@@ -59,11 +61,23 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
+/// Whether a line has the form of a directive: one word, and what it is about.
+fn is_directive(line: &str) -> bool {
+    let key = line.split_once(':').map_or(line, |(key, _)| key);
+    let is_word = !key.contains(' ') || key.starts_with("archive ");
+    is_word && key.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
 fn read(path: &Path) -> Case {
     let text = std::fs::read_to_string(path).unwrap();
     let mut case = Case::default();
     let mut parts = text.split("--- ");
+    let mut in_prose = true;
     for line in parts.next().unwrap().lines() {
+        in_prose &= !is_directive(line);
+        if in_prose {
+            continue;
+        }
         let (key, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.trim();
         match key {
@@ -74,11 +88,10 @@ fn read(path: &Path) -> Case {
             "error" => case.errors.push(value.to_owned()),
             "exact" => case.exact = true,
             "libc" => case.libc = true,
-            _ => {
-                if let Some(name) = key.strip_prefix("archive ") {
-                    case.archives.push((name.to_owned(), words(value)));
-                }
-            }
+            _ => match key.strip_prefix("archive ") {
+                Some(name) => case.archives.push((name.to_owned(), words(value))),
+                None => panic!("{}: what is `{line}`?", path.display()),
+            },
         }
     }
     for part in parts {
@@ -199,6 +212,15 @@ fn check(what: &str, case: &Case, module: &[u8]) {
             outcome.output
         );
     }
+}
+
+#[test]
+#[should_panic(expected = "what is `eror: no such symbol`?")]
+fn a_directive_that_nobody_knows_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("case.txt");
+    std::fs::write(&path, "What is wrong.\neror: no such symbol\n--- a.c\n").unwrap();
+    read(&path);
 }
 
 /// A test for each case, so that they run side by side.

@@ -466,10 +466,8 @@ pub fn link(
     inputs.extend(start_up.iter().map(|library| library.input(Role::Default)));
     inputs.push(object.input(Role::Guest));
     inputs.extend(libraries.iter().map(|library| library.input(Role::Default)));
-    let options = Options {
-        report,
-        ..options(parts, settings)
-    };
+    let mut options = options(parts, settings);
+    options.report = report;
     let linked = shell.during("Linking", &object.name, || {
         genkan_link::link(&inputs, &options)
     })?;
@@ -553,23 +551,18 @@ fn explain(report: &Report, symbol: &str) -> anyhow::Result<String> {
     let mut seen = BTreeSet::new();
     loop {
         let origin = match &item.origin {
-            Some(origin) => match &origin.member {
-                Some(member) => format!("{}({member})", origin.file),
-                None => origin.file.clone(),
-            },
+            Some(origin) => origin.to_string(),
             None => "made by the linker".into(),
         };
         let size = shell::bytes(item.size);
         let _ = writeln!(text, "{} ({size})\n    from {origin}", shown(&item.name));
-        let pulled = item
-            .origin
-            .as_ref()
-            .and_then(|origin| report.pulled.iter().find(|pulled| pulled.origin == *origin));
-        if let Some(pulled) = pulled {
+        let is_from =
+            |origin: &genkan_link::Origin| report.extracted.iter().find(|it| it.origin == *origin);
+        if let Some(extracted) = item.origin.as_ref().and_then(is_from) {
             let _ = writeln!(
                 text,
-                "    which was pulled in for {}",
-                shown(&pulled.symbol)
+                "    which was extracted for {}",
+                shown(&extracted.symbol)
             );
         }
         let wanted_by = item.wanted_by.as_deref();

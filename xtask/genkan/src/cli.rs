@@ -145,17 +145,17 @@ pub enum Shared {
         output: Option<PathBuf>,
     },
     /// Show what is in a module: interface, memory, sizes
-    #[command(after_help = "Example: genkan inspect guest.wasm")]
-    Inspect {
-        /// A module or an object; - is stdin
-        file: PathBuf,
-        /// As JSON, sizes in bytes
-        #[arg(long)]
-        json: bool,
-    },
+    #[command(after_help = "\
+Examples:
+  genkan inspect guest.wasm
+  genkan inspect big.wasm --top 20             its 20 largest functions and crates
+  genkan inspect big.wasm --html big.html      a treemap with search, and why each is there")]
+    Inspect(InspectArgs),
     /// Show how two modules differ
     #[command(after_help = "\
-Example: genkan diff old.wasm new.wasm
+Examples:
+  genkan diff old.wasm new.wasm
+  genkan diff old.wasm new.wasm --html sizes.html
 
 Exit codes: 0 they are the same bytes; 1 they differ; 2 one cannot be read, or the command line is
 wrong.")]
@@ -164,6 +164,9 @@ wrong.")]
         old: PathBuf,
         /// The module after; - is stdin
         new: PathBuf,
+        /// Draw sizes before and after as a page, besides
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Run cargo with genkan as the linker of every Wasm target
     #[command(
@@ -217,6 +220,25 @@ pub struct RunArgs {
     /// Arguments of the host
     #[arg(last = true, value_name = "HOST ARGS")]
     host: Vec<OsString>,
+}
+
+/// What to show of a module, and how.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A module or an object; - is stdin
+    file: PathBuf,
+    /// As JSON, sizes in bytes
+    #[arg(long, conflicts_with_all = ["top", "html", "svg"])]
+    json: bool,
+    /// Of functions and crates, only the N largest
+    #[arg(long, value_name = "N", conflicts_with_all = ["html", "svg"])]
+    top: Option<usize>,
+    /// Draw it as a page: a treemap with search, and why each function is there
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Draw it as a picture
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 /// Which compiler, and for which target.
@@ -409,14 +431,15 @@ pub fn execute(
                 None => shell::print(&text)?,
             }
         }
-        Shared::Inspect { file, json } => {
-            let summary = inspect::inspect(&file)?;
-            shell::print(&match json {
-                true => serde_json::to_string_pretty(&summary)? + "\n",
-                false => summary.text(),
-            })?;
+        Shared::Inspect(arguments) => show(context.shell, &arguments)?,
+        Shared::Diff { old, new, html } => {
+            return Ok(
+                diff(context, &old, &new, html.as_deref()).unwrap_or_else(|error| {
+                    shell::error(format_args!("{error:#}"));
+                    ExitCode::from(2)
+                }),
+            );
         }
-        Shared::Diff { old, new } => return diff(context, &old, &new),
         Shared::Cargo { arguments } => return cargo::run(context, &arguments),
         Shared::Toolchain { toolchain } => {
             let (text, good) = toolchain::report(&toolchain.into())?;
@@ -437,19 +460,52 @@ pub fn execute(
     Ok(ExitCode::SUCCESS)
 }
 
-fn diff(context: &Context<'_>, old: &Path, new: &Path) -> anyhow::Result<ExitCode> {
-    match diff::diff(old, new) {
-        Ok(None) => {
-            context.shell.status("Same", "they are the same bytes");
-            Ok(ExitCode::SUCCESS)
-        }
-        Ok(Some(text)) => {
+fn diff(
+    context: &Context<'_>,
+    old: &Path,
+    new: &Path,
+    html: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let difference = diff::diff(old, new)?;
+    if let Some(html) = html {
+        files::write(html, diff::page(old, new)?.as_bytes())?;
+        context.shell.status("Drew", html.display());
+    }
+    match difference {
+        Some(text) => {
             shell::print(&text)?;
             Ok(ExitCode::from(1))
         }
-        Err(error) => {
-            shell::error(format_args!("{error:#}"));
-            Ok(ExitCode::from(2))
+        None => {
+            context.shell.status("Same", "they are the same bytes");
+            Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// `inspect`: text or JSON, or pictures instead.
+fn show(shell: Shell, arguments: &InspectArgs) -> anyhow::Result<()> {
+    let InspectArgs {
+        file,
+        json,
+        top,
+        html,
+        svg,
+    } = arguments;
+    let summary = inspect::inspect(file)?;
+    let name = files::file_name(file);
+    type Draw = fn(&str, &inspect::Summary) -> String;
+    for (output, draw) in [(html, inspect::page as Draw), (svg, inspect::svg)] {
+        if let Some(output) = output {
+            files::write(output, draw(&name, &summary).as_bytes())?;
+            shell.status("Drew", output.display());
+        }
+    }
+    if html.is_some() || svg.is_some() {
+        return Ok(());
+    }
+    shell::print(&match json {
+        true => serde_json::to_string_pretty(&summary)? + "\n",
+        false => summary.text(*top),
+    })
 }

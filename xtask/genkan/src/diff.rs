@@ -28,6 +28,13 @@ pub fn diff(old: &Path, new: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(text))
 }
 
+/// Sizes before and after, as a page.
+pub fn page(old: &Path, new: &Path) -> anyhow::Result<String> {
+    let names = (&*files::file_name(old), &*files::file_name(new));
+    let (old, new) = (inspect::inspect(old)?, inspect::inspect(new)?);
+    Ok(inspect::diff_page(names, &old, &new))
+}
+
 /// The difference of two modules' bytes: where it begins, and the texts'.
 pub fn bytes(old: &[u8], new: &[u8]) -> String {
     let mut text = first_difference(old, new);

@@ -32,11 +32,7 @@ impl Library {
 
     /// As the linker takes it.
     pub fn input(&self, role: Role) -> Input<'_> {
-        Input {
-            name: &self.name,
-            bytes: &self.contents,
-            role,
-        }
+        Input::new(&self.name, &self.contents).with_role(role)
     }
 }
 

@@ -11,7 +11,7 @@ use std::str::FromStr as _;
 use anyhow::Context as _;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use crate::symbols;
+use genkan_link::Library;
 
 /// What a guest may call the crate `genkan-guest`: its name, and the one that it had.
 pub const GUEST_API: [&str; 2] = ["genkan_guest", "guest"];
@@ -110,7 +110,7 @@ fn words(tokens: &TokenStream, names: &mut BTreeSet<String>) {
             TokenTree::Group(group) => words(&group.stream(), names),
             TokenTree::Ident(ident) => {
                 let name = ident.to_string();
-                if !symbols::is_runtime(&name) {
+                if Library::of(&name).is_none() {
                     names.insert(name);
                 }
             }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use genkan_link::Library;
+
 /// What the symbol table of one relocatable object says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Symbols {
@@ -72,35 +74,13 @@ pub fn read(bytes: &[u8]) -> Option<Symbols> {
 
 impl Symbols {
     /// The host's functions, for an object without its source. What the Rust
-    /// object wants under a plain name is the host's, except what the compiler
-    /// itself inserts calls to, or core and std inline. C code means the
-    /// libraries, and marks the host's functions with an import module.
+    /// object wants under a name that is no library's is the host's. C code means
+    /// the libraries, and marks the host's functions with an import module.
     pub fn host_functions(&self) -> BTreeSet<String> {
-        let plain = |name: &&String| !is_mangled(name) && !is_runtime(name);
         let wanted = self.undefined.iter().filter(|_| self.from_rustc);
-        wanted.filter(plain).cloned().collect()
+        let wanted = wanted.filter(|name| Library::of(name).is_none());
+        wanted.cloned().collect()
     }
-}
-
-fn is_mangled(name: &str) -> bool {
-    rustc_demangle::try_demangle(name).is_ok() || name.starts_with("__rust_")
-}
-
-/// Functions that LLVM may call where the source does not, and libm's, which
-/// methods of `f64` become.
-pub fn is_runtime(name: &str) -> bool {
-    const MEMORY: [&str; 6] = ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen"];
-    const MATH: [&str; 36] = [
-        "acos", "asin", "atan", "atan2", "cbrt", "ceil", "cos", "cosh", "erf", "erfc", "exp",
-        "exp10", "exp2", "expm1", "fdim", "floor", "fma", "fmax", "fmin", "fmod", "hypot", "ldexp",
-        "lgamma_r", "log", "log10", "log1p", "log2", "pow", "rint", "round", "sin", "sinh", "tan",
-        "tanh", "tgamma", "trunc",
-    ];
-    let double = name.strip_suffix('f').unwrap_or(name);
-    name.starts_with("__")
-        || MEMORY.contains(&name)
-        || MATH.contains(&name)
-        || MATH.contains(&double)
 }
 
 #[cfg(test)]

@@ -1,69 +1,113 @@
-//! The linker: relocatable objects and archives in, one module out.
+//! A linker for WebAssembly: relocatable objects and archives in, one module
+//! out. It knows of no file and no command line: bytes come in, bytes go out.
 //!
-//! It knows of no file and no command line: bytes come in, bytes go out.
+//! [`link`] takes what compilers make (rustc's `--emit=obj`, clang's `-c`, `.a`
+//! and `.rlib` archives) as [`Input`]s, and [`Options`]; it gives a [`Linked`]
+//! module, or [`Errors`] that say what is wrong in which file, and that can be
+//! matched on.
 //!
 //! ```
-//! use genkan_link::{Input, Options, Role};
+//! use genkan_link::{Error, Input, Options, Role};
 //!
-//! let object = std::fs::read("../../fixtures/rustc-1.95.0/calc.o")?;
-//! let input = Input {
-//!     name: "calc.o",
-//!     bytes: &object,
-//!     role: Role::Guest,
-//! };
-//! let linked = genkan_link::link(&[input], &Options::guest())?;
-//! let text = wasmprinter::print_bytes(&linked.module)?;
-//! assert!(text.contains(r#"(import "env" "read""#));
-//! assert!(text.contains(r#"(export "calc""#));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // `int twice(int n) { return 2 * n; }`, as `clang --target=wasm32 -c` makes it:
+//! // usually `std::fs::read("twice.o")?`.
+//! let object = b"\0asm\x01\0\0\0\
+//!     \x01\x06\x01\x60\x01\x7f\x01\x7f\
+//!     \x03\x02\x01\0\
+//!     \x0a\x09\x01\x07\0\x20\0\x41\x02\x6c\x0b\
+//!     \0\x15\x07linking\x02\x08\x0a\x01\0\0\0\x05twice";
+//!
+//! let mut options = Options::wasm_ld();
+//! options.entry = None;
+//! let input = Input::new("twice.o", object).with_role(Role::Guest);
+//! options.exports = genkan_link::Exports::Guest;
+//! let linked = genkan_link::link(&[input], &options)?;
+//! assert!(linked.module.starts_with(b"\0asm"));
+//!
+//! // What is wrong is data.
+//! let errors = genkan_link::link(&[Input::new("cut.o", &object[..20])], &options).unwrap_err();
+//! match errors.first() {
+//!     Error::Damaged { origin, .. } => assert_eq!(origin.file, "cut.o"),
+//!     other => panic!("{other}"),
+//! }
+//! # Ok(())
+//! # }
 //! ```
+//!
+//! What it links: WebAssembly objects for 32-bit memories, as LLVM 12 to 22 make
+//! them, with debug information. What it does not is an error by its name
+//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries, 64-bit
+//! memories.
+//!
+//! The same inputs and options give the same bytes, whatever the machine and its
+//! number of threads. Work is spread over rayon's global pool. Inputs are not
+//! trusted: they may be damaged or forged, and end in an error; but code is
+//! copied, not validated, which is the engine's task.
+//!
+//! # Phases
+//!
+//! Each borrows what those before it made, and returns a value; nothing is
+//! changed afterwards. In the order of their folders' use:
+//!
+//! | phase | takes | gives |
+//! |---|---|---|
+//! | `input` | bytes | an object's tables; an archive's index and members |
+//! | `symbols` | | what a symbol can stand for, and the table of symbols |
+//! | `resolve` | inputs | the objects that take part, what each symbol stands for |
+//! | `live` | the resolution | what is reached; what becomes of undefined symbols |
+//! | `layout` | what is live | addresses of data, size of memory |
+//! | `synthetic` | that, and constructors | the functions that the linker adds |
+//! | `indices` | all of it | indices of functions, globals, tables, tags, types |
+//! | `output` | all of it | the module |
 
-mod archive;
-mod code;
-mod custom;
 mod error;
-mod features;
+mod index;
+mod indices;
+mod input;
 mod layout;
+mod libraries;
 mod live;
-mod made;
-mod object;
-pub mod options;
-mod panic;
-mod relocate;
-pub mod report;
+mod options;
+mod origin;
+mod output;
+mod parallel;
+mod report;
 mod resolve;
-mod runtime;
-mod shim;
-mod start;
-mod strings;
+mod signature;
 mod symbols;
-mod types;
-mod write;
+mod synthetic;
 
-pub use error::{Error, Result};
-pub use write::Output;
-
+pub use error::{
+    Damage, Error, Errors, FeatureUse, MemoryError, MemorySize, RelocationMisfit, Result,
+    UndefinedReason, UndefinedSymbol, Unsupported, Warning,
+};
+pub use libraries::Library;
 pub use options::{
     BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
 };
-pub use report::{Item, Origin, Pulled, Report};
+pub use origin::{Origin, SymbolKind};
+pub use output::Output;
+pub use report::{Extracted, Item, Report};
 
 /// What a link yields besides the module.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Notes {
-    /// What the user should know, one line each.
-    pub warnings: Vec<String>,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
     /// Filled if [`Options::report`] asks.
     pub report: Report,
 }
 
 /// A module and what there is to say about it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Linked {
-    /// The module, valid WebAssembly.
+    /// The module, valid WebAssembly where the objects' code is.
     pub module: Vec<u8>,
-    /// What the user should know, one line each.
-    pub warnings: Vec<String>,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
     /// Filled if [`Options::report`] asks.
     pub report: Report,
 }
@@ -95,18 +139,28 @@ pub fn link_into(
     options: &Options,
     output: &mut dyn Output,
 ) -> Result<Notes> {
-    let mut program = resolve::resolve(inputs, options)?;
-    panic::replace(&mut program, options.panic);
-    let mut live = live::mark(&mut program, options)?;
-    let layout = layout::lay_out(&mut program, &mut live, options)?;
-    let extents = write::write(&program, &live, &layout, options, output)?;
-    let report = if options.report {
-        report::report(&program, &live, &layout, &extents)
-    } else {
-        Report::default()
+    let resolution = resolve::resolve(inputs, options)?;
+    let live = live::mark(&resolution, options)?;
+    let layout = layout::lay_out(&resolution, &live, options)?;
+    resolve::features::check(&resolution, options, layout.has_thread_local())?;
+    let synthetics = synthetic::make(&resolution, &live, &layout, options)?;
+    let indices = indices::number(&resolution, &live, &layout, &synthetics, options);
+    let parts = output::parts::Parts {
+        resolution: &resolution,
+        live: &live,
+        layout: &layout,
+        synthetics: &synthetics,
+        indices: &indices,
+        options,
     };
+    let extents = output::write(&parts, output)?;
+    let report = match options.report {
+        true => report::report(&parts, &extents),
+        false => Report::default(),
+    };
+    let warnings = resolution.warnings.iter().chain(&live.warnings);
     Ok(Notes {
-        warnings: program.warnings,
+        warnings: warnings.cloned().collect(),
         report,
     })
 }

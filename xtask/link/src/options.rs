@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 /// One input file, in the order of the command line.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Input<'a> {
     /// The file as the user named it; messages begin with it.
     pub name: &'a str,
@@ -14,8 +15,26 @@ pub struct Input<'a> {
     pub role: Role,
 }
 
+impl<'a> Input<'a> {
+    /// A file that takes part as [`Role::Default`] says.
+    pub fn new(name: &'a str, bytes: &'a [u8]) -> Self {
+        Input {
+            name,
+            bytes,
+            role: Role::Default,
+        }
+    }
+
+    /// The same in another role.
+    #[must_use]
+    pub fn with_role(self, role: Role) -> Self {
+        Input { role, ..self }
+    }
+}
+
 /// When an input's objects become part of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Role {
     /// An object always, an archive's members when a symbol needs them.
     Default,
@@ -30,6 +49,7 @@ pub enum Role {
 
 /// Which custom sections the module keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Strip {
     /// Names and debug information stay.
     Nothing,
@@ -41,6 +61,7 @@ pub enum Strip {
 
 /// Where the module's linear memory comes from, and under which name.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemoryOptions {
     /// Imported from (module, name); defined by the module itself otherwise.
     pub import: Option<(String, String)>,
@@ -60,6 +81,7 @@ pub struct MemoryOptions {
 
 /// What happens where a guest panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Panic {
     /// As rustc made it: formats the message and writes it to stderr.
     Std,
@@ -71,6 +93,7 @@ pub enum Panic {
 
 /// Which functions the module exports, besides those an object marks itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exports {
     /// The guest object's global, unmangled functions.
     Guest,
@@ -80,6 +103,7 @@ pub enum Exports {
 
 /// What becomes of a symbol that no input defines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unresolved {
     /// One error that lists them all.
     Error,
@@ -96,6 +120,7 @@ pub enum Unresolved {
 
 /// The table of functions that are called through pointers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TableOptions {
     /// Imported as `env.__indirect_function_table`.
     pub import: bool,
@@ -109,6 +134,7 @@ pub struct TableOptions {
 
 /// The `build_id` section.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BuildId {
     /// No such section.
     None,
@@ -120,8 +146,16 @@ pub enum BuildId {
     Bytes(Vec<u8>),
 }
 
-/// Everything about one link that its inputs do not say.
+/// Everything about one link that its inputs do not say. Start from
+/// [`Options::guest`] or [`Options::wasm_ld`] and change what differs:
+///
+/// ```
+/// let mut options = genkan_link::Options::wasm_ld();
+/// options.entry = None;
+/// options.memory.initial = Some(2 << 16);
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Options {
     /// Which functions are exported.
     pub exports: Exports,
@@ -133,7 +167,7 @@ pub struct Options {
     pub export_dynamic: bool,
     /// The function that starts a program, exported under its name.
     pub entry: Option<String>,
-    /// Symbols to be resolved, and members pulled for them, though nothing
+    /// Symbols to be resolved, and members extracted for them, though nothing
     /// refers to them (`-u`).
     pub undefined: Vec<String>,
     /// Functions whose callers are led to `__wrap_NAME` (`--wrap`).
@@ -187,11 +221,16 @@ pub struct Options {
     pub module_name: Option<String>,
     /// What happens where a guest panics.
     pub panic: Panic,
-    /// Fill the report of [`super::Linked`].
+    /// Fill the report of [`crate::Linked`].
     pub report: bool,
 }
 
 impl Options {
+    /// Whether the module keeps a custom section that it can run without.
+    pub(crate) fn keeps(&self, section: &str) -> bool {
+        self.strip != Strip::All || self.keep_sections.contains(section)
+    }
+
     /// What `build-guest` starts from: the smallest module that a host can
     /// give memory to.
     pub fn guest() -> Self {

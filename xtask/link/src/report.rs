@@ -1,16 +1,16 @@
-//! What went into a module: filled by the writer when the caller asks.
+//! What went into a module, and why: made when the caller asks.
 
-/// Where an object came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The input file, as the caller named it.
-    pub file: String,
-    /// The archive member, for an archive.
-    pub member: Option<String>,
-}
+use crate::index::Within;
+use crate::indices::functions::DefinedFunction;
+use crate::input::object::Referent;
+use crate::origin::Origin;
+use crate::output::Extent;
+use crate::output::parts::Parts;
+use crate::resolve::resolution::Chunk;
 
 /// A function or a piece of data in the module.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Item {
     /// Symbol name, mangled as the object has it.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct Item {
     /// Offset in the module's code section for a function, address in linear
     /// memory for data.
     pub position: u64,
-    /// The object it came from; `None` for what the linker made.
+    /// The object it came from; `None` for what the linker adds.
     pub origin: Option<Origin>,
     /// The symbol (name) whose use first made it live; `None` for a root:
     /// an export, the entry, a constructor or a section that is always kept.
@@ -28,7 +28,8 @@ pub struct Item {
 
 /// An object that became part of the link because a symbol needed it.
 #[derive(Debug, Clone)]
-pub struct Pulled {
+#[non_exhaustive]
+pub struct Extracted {
     /// The object.
     pub origin: Origin,
     /// The symbol that it defines and that was undefined.
@@ -39,116 +40,104 @@ pub struct Pulled {
 
 /// What went into a module, in the module's order.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// Functions, imports not counted.
     pub functions: Vec<Item>,
     /// Data symbols.
     pub data: Vec<Item>,
-    /// Objects from archives, in the order in which they were pulled.
-    pub pulled: Vec<Pulled>,
+    /// Objects from archives, in the order in which they were extracted.
+    pub extracted: Vec<Extracted>,
 }
 
-use super::layout::Layout;
-use super::live::{Chunk, FunctionRef, Live};
-use super::object::{Kind, Object};
-use super::symbols::Program;
-
-fn origin(object: &Object) -> Origin {
-    Origin {
-        file: object.place.file.to_owned(),
-        member: object.place.member.map(str::to_owned),
+/// The report of a link that is done; `extents` is where each function is.
+pub(crate) fn report(parts: &Parts, extents: &[Extent]) -> Report {
+    let origin = |object| Origin::from(parts.resolution.object(object).name);
+    let extracted = parts.resolution.extracted.iter().map(|it| Extracted {
+        origin: origin(it.object),
+        symbol: parts.resolution.symbols[it.symbol].name.to_string(),
+        wanted_by: it.wanted_by.map(origin),
+    });
+    Report {
+        functions: functions(parts, extents),
+        data: data(parts),
+        extracted: extracted.collect(),
     }
 }
 
-/// Fills the report of a link that is done.
-pub(super) fn report(
-    program: &Program,
-    live: &Live,
-    layout: &Layout,
-    extents: &[(u32, u32)],
-) -> Report {
-    let functions = layout
-        .functions
-        .iter()
-        .zip(extents)
-        .map(|(function, extent)| {
-            let (offset, size) = *extent;
-            let (name, origin, wanted_by) = match *function {
-                FunctionRef::Object(object, index) => {
-                    let chunk = Chunk::Function(object, index);
-                    let from = live.reached_from.get(&chunk);
-                    (
-                        chunk_name(program, chunk),
-                        Some(origin(&program.objects[object as usize])),
-                        from.map(|&chunk| chunk_name(program, chunk)),
-                    )
-                }
-                FunctionRef::Made(made) => (program.made[made as usize].name.clone(), None, None),
-                FunctionRef::Import(id) => (program.symbols[id].name.to_string(), None, None),
-            };
-            Item {
-                name,
-                size: u64::from(size),
-                position: u64::from(offset),
-                origin,
-                wanted_by,
+fn functions(parts: &Parts, extents: &[Extent]) -> Vec<Item> {
+    let functions = parts.indices.functions.defined.iter().zip(extents);
+    let item = |(function, extent): (&DefinedFunction, &Extent)| {
+        let (name, origin, wanted_by) = match *function {
+            DefinedFunction::Object(f) => {
+                let chunk = Chunk::Function(f);
+                let object = parts.resolution.object(f.object);
+                (
+                    chunk_name(parts, chunk),
+                    Some(object.name.into()),
+                    wanted_by(parts, chunk),
+                )
             }
-        });
+            DefinedFunction::Synthetic(added) => {
+                (parts.synthetics.functions[added].name.clone(), None, None)
+            }
+        };
+        Item {
+            name,
+            size: u64::from(extent.size),
+            position: u64::from(extent.offset),
+            origin,
+            wanted_by,
+        }
+    };
+    functions.map(item).collect()
+}
+
+fn data(parts: &Parts) -> Vec<Item> {
     let mut data = Vec::new();
-    for (number, object) in program.objects.iter().enumerate() {
+    for (id, object) in parts.resolution.all_objects() {
         for symbol in &object.symbols {
-            let defined = symbol.kind == Kind::Data
-                && !symbol.is_undefined()
-                && !symbol.flags.contains(wasmparser::SymbolFlags::ABSOLUTE);
-            if !defined {
-                continue;
-            }
-            let (object_number, segment) = (number as u32, symbol.index);
-            let Some(address) = layout.segment_address(object_number, segment, symbol.offset)
+            let Referent::Data {
+                segment,
+                offset,
+                size,
+            } = symbol.referent
             else {
                 continue;
             };
-            let from = live
-                .reached_from
-                .get(&Chunk::Segment(object_number, segment));
+            let segment = Within::new(id, segment);
+            let Some(address) = parts.layout.segment_address(segment, offset) else {
+                continue;
+            };
             data.push(Item {
                 name: symbol.name.to_owned(),
-                size: u64::from(symbol.size),
-                position: u64::from(address),
-                origin: Some(origin(object)),
-                wanted_by: from.map(|&chunk| chunk_name(program, chunk)),
+                size: u64::from(size),
+                position: u64::from(address.0),
+                origin: Some(object.name.into()),
+                wanted_by: wanted_by(parts, Chunk::Segment(segment)),
             });
         }
     }
     data.sort_by_key(|item| item.position);
-    let pulled = program
-        .pulled
-        .iter()
-        .map(|&(object, symbol, wanted_by)| Pulled {
-            origin: origin(&program.objects[object as usize]),
-            symbol: program.symbols[symbol].name.to_string(),
-            wanted_by: wanted_by.map(|object| origin(&program.objects[object as usize])),
-        });
-    Report {
-        functions: functions.collect(),
-        data,
-        pulled: pulled.collect(),
-    }
+    data
 }
 
-fn chunk_name(program: &Program, chunk: Chunk) -> String {
-    let (object, kind, index) = match chunk {
-        Chunk::Function(object, index) => (object, Kind::Function, index),
-        Chunk::Segment(object, index) => (object, Kind::Data, index),
+/// What first reached a chunk.
+fn wanted_by(parts: &Parts, chunk: Chunk) -> Option<String> {
+    let from = parts.live.reached.reached_from.get(&chunk);
+    from.map(|&chunk| chunk_name(parts, chunk))
+}
+
+fn chunk_name(parts: &Parts, chunk: Chunk) -> String {
+    let object = parts.resolution.object(chunk.object());
+    let is_it = |referent| match (chunk, referent) {
+        (Chunk::Function(f), Referent::Function(index)) => f.index == index,
+        (Chunk::Segment(s), Referent::Data { segment, .. }) => s.index == segment,
+        _ => false,
     };
-    let object = &program.objects[object as usize];
-    let symbol = object
-        .symbols
-        .iter()
-        .find(|s| s.kind == kind && !s.is_undefined() && s.index == index);
-    match (symbol, kind) {
+    match (object.symbols.iter().find(|s| is_it(s.referent)), chunk) {
         (Some(symbol), _) => symbol.name.to_owned(),
-        (None, Kind::Data) => object.segments[index as usize].name.to_owned(),
-        (None, _) => String::new(),
+        (None, Chunk::Segment(s)) => object.segments[s.index].name.to_owned(),
+        (None, Chunk::Function(_)) => String::new(),
     }
 }

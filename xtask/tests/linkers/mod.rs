@@ -4,8 +4,9 @@
 // Each test crate uses its part.
 #![allow(dead_code)]
 
-pub mod archive;
 pub mod engine;
+#[path = "../../link/tests/forge/mod.rs"]
+pub mod forge;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -30,11 +30,7 @@ pub struct InputFile {
 impl InputFile {
     /// For the linker.
     pub fn input(&self) -> Input<'_> {
-        Input {
-            name: &self.name,
-            bytes: &self.contents,
-            role: self.role,
-        }
+        Input::new(&self.name, &self.contents).with_role(self.role)
     }
 }
 

@@ -1,24 +1,12 @@
 //! The texts that wasm-ld prints about a link: `-Map`, `--why-extract`,
 //! `--trace`.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use rustc_demangle::demangle;
 use wasmparser::{Parser, Payload};
 
-use genkan_link::{Item, Origin, Report};
-
-/// `file` or `archive(member)`.
-pub struct Place<'a>(pub &'a Origin);
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.member {
-            Some(member) => write!(f, "{}({member})", self.0.file),
-            None => f.write_str(&self.0.file),
-        }
-    }
-}
+use genkan_link::{Item, Report};
 
 /// What is where in the module: one line a section, function and data symbol,
 /// in columns of hexadecimal digits.
@@ -91,7 +79,7 @@ fn data(text: &mut String, segments: wasmparser::DataSectionReader<'_>, report: 
 fn item_lines(text: &mut String, address: Option<u64>, offset: u64, item: &Item) {
     let name = demangle(&item.name);
     if let Some(origin) = &item.origin {
-        let place = format!("        {}:({name})", Place(origin));
+        let place = format!("        {origin}:({name})");
         line(text, address, offset, item.size, &place);
     }
     line(
@@ -132,17 +120,13 @@ fn section_name(id: u8) -> &'static str {
 /// wanted for.
 pub fn why_extract(report: &Report) -> String {
     let mut text = String::from("reference\textracted\tsymbol\n");
-    for pulled in &report.pulled {
-        match &pulled.wanted_by {
-            Some(origin) => text.push_str(&Place(origin).to_string()),
+    for extracted in &report.extracted {
+        match &extracted.wanted_by {
+            Some(origin) => text.push_str(&origin.to_string()),
             None => text.push_str("<internal>"),
         }
-        let _ = writeln!(
-            text,
-            "\t{}\t{}",
-            Place(&pulled.origin),
-            demangle(&pulled.symbol)
-        );
+        let symbol = demangle(&extracted.symbol);
+        let _ = writeln!(text, "\t{}\t{symbol}", extracted.origin);
     }
     text
 }

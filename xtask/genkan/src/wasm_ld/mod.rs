@@ -23,7 +23,6 @@ use genkan_link::{Input, Report};
 
 use args::Args;
 use config::Config;
-use listings::Place;
 use options::Opt;
 
 /// `--help`, of this program called as `name`.
@@ -153,7 +152,7 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
     let files: Vec<Input<'_>> = inputs.files.iter().map(|file| file.input()).collect();
     let mut program = files::Program::new(&config.output);
     let notes = genkan_link::link_into(&files, &config.options, &mut program)
-        .map_err(|error| error.messages().to_vec())?;
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     for warning in &notes.warnings {
         console.warning(warning);
     }
@@ -177,9 +176,9 @@ fn write(
         let mut text: String = always.map(|file| format!("{}\n", file.name)).collect();
         text.extend(
             report
-                .pulled
+                .extracted
                 .iter()
-                .map(|pulled| format!("{}\n", Place(&pulled.origin))),
+                .map(|extracted| format!("{}\n", extracted.origin)),
         );
         print(&text);
     }

@@ -3,23 +3,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use genkan_link::{Input, Options, Role, Unresolved};
+use genkan_link::{Input, Options, Unresolved};
 
 fuzz_target!(|bytes: &[u8]| {
-    let input = Input {
-        name: "fuzz.o",
-        bytes,
-        role: Role::Default,
-    };
+    let input = Input::new("fuzz.o", bytes);
     for gc_sections in [false, true] {
-        let options = Options {
-            entry: None,
-            export_all: true,
-            unresolved: Unresolved::Allow,
-            gc_sections,
-            report: gc_sections,
-            ..Options::wasm_ld()
-        };
+        let mut options = Options::wasm_ld();
+        options.entry = None;
+        options.export_all = true;
+        options.unresolved = Unresolved::Allow;
+        options.gc_sections = gc_sections;
+        options.report = gc_sections;
         if let Err(error) = genkan_link::link(&[input], &options) {
             assert!(!error.to_string().is_empty());
         }

@@ -1,9 +1,11 @@
 //! Programs as the fuzzer makes them up: objects with functions, data, symbols
 //! of every binding, and relocations that are where they should be.
 
-use genkan_link::{
-    BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
-};
+#[path = "../../tests/forge/mod.rs"]
+mod forge;
+
+use forge::{Code, Data, Symbol, Type, Undefined, flags, reloc};
+use genkan_link::{BuildId, Exports, Input, Options, Panic, Role, Strip, Unresolved};
 
 /// Names are few, so that objects meet.
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "__wrap_a", "__real_a"];
@@ -86,15 +88,15 @@ struct Flags {
 impl Flags {
     fn bits(self, undefined: bool) -> u32 {
         let binding = match (self.weak, self.local && !undefined) {
-            (true, _) => 1,
-            (_, true) => 2,
+            (true, _) => flags::WEAK,
+            (_, true) => flags::LOCAL,
             _ => 0,
         };
+        let flag = |is: bool, flag: u32| if is { flag } else { 0 };
         binding
-            | u32::from(self.hidden) << 2
-            | u32::from(undefined) << 4
-            | u32::from(self.exported) << 5
-            | u32::from(self.no_strip) << 7
+            | flag(self.hidden, flags::HIDDEN)
+            | flag(self.exported, flags::EXPORTED)
+            | flag(self.no_strip, flags::NO_STRIP)
     }
 }
 
@@ -208,17 +210,17 @@ impl Program {
     /// The objects' bytes.
     pub fn files(&self) -> Vec<Vec<u8>> {
         let used = usize::from(self.count) % self.objects.len() + 1;
-        self.objects[..used].iter().map(Object::bytes).collect()
+        let objects = self.objects[..used].iter();
+        objects.map(|object| object.forge().bytes()).collect()
     }
 
     /// The objects as the linker takes them.
     pub fn inputs<'a>(&self, files: &'a [Vec<u8>]) -> Vec<Input<'a>> {
         let files = files.iter().zip(&self.objects).enumerate();
         files
-            .map(|(number, (bytes, object))| Input {
-                name: NAMES[number],
-                bytes,
-                role: [Role::Default, Role::Lazy, Role::Guest][usize::from(object.role) % 3],
+            .map(|(number, (bytes, object))| {
+                let roles = [Role::Default, Role::Lazy, Role::Guest];
+                Input::new(NAMES[number], bytes).with_role(roles[usize::from(object.role) % 3])
             })
             .collect()
     }
@@ -245,58 +247,47 @@ impl Program {
             Unresolved::Import,
             Unresolved::Allow,
         ][usize::from(self.unresolved) % 5];
-        Options {
-            exports: match flag(0) {
-                true => Exports::Guest,
-                false => Exports::Named(
-                    rare(1, NAMES[usize::from(self.exports) % 8])
-                        .into_iter()
-                        .collect(),
-                ),
-            },
-            export_if_defined: some(2, "b").into_iter().collect(),
-            export_all: flag(3),
-            export_dynamic: flag(4),
-            entry: rare(2, "a"),
-            undefined: some(6, "c").into_iter().collect(),
-            wrap: some(7, "a").into_iter().collect(),
-            defsym: rare(3, "d")
-                .map(|name| (name, "e".to_owned()))
-                .into_iter()
-                .collect(),
-            unresolved,
-            allow_undefined: some(9, "b").into_iter().collect(),
-            host_functions: some(10, "c").into_iter().collect(),
-            allow_multiple_definition: flag(11),
-            memory: MemoryOptions {
-                import: some(12, "memory").map(|name| ("env".to_owned(), name)),
-                export: some(13, "memory"),
-                fixed: flag(14),
-                ..Options::wasm_ld().memory
-            },
-            stack_first: !flag(15),
-            table: TableOptions {
-                import: flag(16),
-                export: flag(17) && !flag(16),
-                growable: flag(18),
-                base: flag(19).then_some(7),
-            },
-            gc_sections: !flag(20),
-            merge_data_segments: !flag(21),
-            merge_strings: !flag(22),
-            compress_relocations: flag(24) && strip != Strip::Nothing,
-            strip,
-            check_features: flag(25),
-            build_id: if flag(26) {
-                BuildId::Fast
-            } else {
-                BuildId::None
-            },
-            panic: [Panic::Std, Panic::Report, Panic::Trap][usize::from(self.panic) % 3],
-            report: flag(27),
-            keep_unused_stack: !flag(28),
-            ..Options::wasm_ld()
+        let mut options = Options::wasm_ld();
+        options.exports = match flag(0) {
+            true => Exports::Guest,
+            false => {
+                let named = rare(1, NAMES[usize::from(self.exports) % 8]);
+                Exports::Named(named.into_iter().collect())
+            }
+        };
+        options.export_if_defined = some(2, "b").into_iter().collect();
+        options.export_all = flag(3);
+        options.export_dynamic = flag(4);
+        options.entry = rare(2, "a");
+        options.undefined = some(6, "c").into_iter().collect();
+        options.wrap = some(7, "a").into_iter().collect();
+        let defsym = rare(3, "d").map(|name| (name, "e".to_owned()));
+        options.defsym = defsym.into_iter().collect();
+        options.unresolved = unresolved;
+        options.allow_undefined = some(9, "b").into_iter().collect();
+        options.host_functions = some(10, "c").into_iter().collect();
+        options.allow_multiple_definition = flag(11);
+        options.memory.import = some(12, "memory").map(|name| ("env".to_owned(), name));
+        options.memory.export = some(13, "memory");
+        options.memory.fixed = flag(14);
+        options.stack_first = !flag(15);
+        options.table.import = flag(16);
+        options.table.export = flag(17) && !flag(16);
+        options.table.growable = flag(18);
+        options.table.base = flag(19).then_some(7);
+        options.gc_sections = !flag(20);
+        options.merge_data_segments = !flag(21);
+        options.merge_strings = !flag(22);
+        options.compress_relocations = flag(24) && strip != Strip::Nothing;
+        options.strip = strip;
+        options.check_features = flag(25);
+        if flag(26) {
+            options.build_id = BuildId::Fast;
         }
+        options.panic = [Panic::Std, Panic::Report, Panic::Trap][usize::from(self.panic) % 3];
+        options.report = flag(27);
+        options.keep_unused_stack = !flag(28);
+        options
     }
 }
 
@@ -316,293 +307,160 @@ fn is_new(seen: &mut Vec<u8>, name: u8) -> bool {
     new
 }
 
-/// A number as LEB128.
-fn leb(out: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// A zero in five bytes, to be relocated.
-const PADDED: [u8; 5] = [0x80, 0x80, 0x80, 0x80, 0];
-
-fn text(out: &mut Vec<u8>, text: &str) {
-    leb(out, text.len() as u32);
-    out.extend(text.bytes());
-}
-
-fn section(out: &mut Vec<u8>, id: u8, contents: &[u8]) {
-    out.push(id);
-    leb(out, contents.len() as u32);
-    out.extend(contents);
-}
-
-fn custom(out: &mut Vec<u8>, name: &str, contents: &[u8]) {
-    let mut section_contents = Vec::new();
-    text(&mut section_contents, name);
-    section_contents.extend(contents);
-    section(out, 0, &section_contents);
-}
-
-/// Relocations of one section.
-#[derive(Default)]
-struct Relocations {
-    count: u32,
-    bytes: Vec<u8>,
-}
-
-impl Relocations {
-    fn add(&mut self, kind: u8, offset: usize, symbol: u32, addend: Option<i8>) {
-        self.count += 1;
-        self.bytes.push(kind);
-        leb(&mut self.bytes, offset as u32);
-        leb(&mut self.bytes, symbol);
-        if let Some(addend) = addend {
-            // One byte holds -64 to 63.
-            self.bytes.push((addend / 2) as u8 & 0x7f);
-        }
-    }
-
-    fn section(&self, out: &mut Vec<u8>, name: &str, index: u32) {
-        let mut contents = Vec::new();
-        leb(&mut contents, index);
-        leb(&mut contents, self.count);
-        contents.extend(&self.bytes);
-        custom(out, name, &contents);
+/// The type of functions of which all give one `i32`, and some take one.
+fn ty(takes_one: bool) -> Type {
+    Type {
+        params: vec![forge::I32; takes_one.into()],
+        results: vec![forge::I32],
     }
 }
 
 impl Object {
-    /// Types: 0 takes nothing, 1 an `i32`; both give one.
-    fn bytes(&self) -> Vec<u8> {
-        // A compiler gives a name once in an object.
+    /// The object, as the forger makes it. A compiler gives a name once in one.
+    fn forge(&self) -> forge::Object {
         let mut named = Vec::new();
-        let functions = first(&self.functions, self.counts[0]);
-        let functions: Vec<&Function> = functions
-            .filter(|function| {
-                function.flags.local && !function.flags.weak
-                    || is_new(&mut named, function.name % 8)
-            })
+        let functions: Vec<&Function> = first(&self.functions, self.counts[0])
+            .filter(|f| f.flags.local && !f.flags.weak || is_new(&mut named, f.name % 8))
             .collect();
         let mut data_named = Vec::new();
-        let segments = first(&self.segments, self.counts[1]);
-        let segments: Vec<&Segment> = segments
-            .filter(|segment| {
-                segment.flags.local && !segment.flags.weak
-                    || is_new(&mut data_named, segment.symbol % 8)
-            })
+        let segments: Vec<&Segment> = first(&self.segments, self.counts[1])
+            .filter(|s| s.flags.local && !s.flags.weak || is_new(&mut data_named, s.symbol % 8))
             .collect();
-        let mut undefined: Vec<(u8, Flags)> = Vec::new();
-        for &(name, flags) in first(&self.undefined, self.counts[2]) {
-            if is_new(&mut named, name % 8) {
-                undefined.push((name % 8, flags));
-            }
-        }
-        let imported = undefined.len() as u32;
-
-        let mut out = b"\0asm\x01\0\0\0".to_vec();
-        section(&mut out, 1, &[2, 0x60, 0, 1, 0x7f, 0x60, 1, 0x7f, 1, 0x7f]);
-        let mut imports = Vec::new();
-        leb(&mut imports, 3 + imported);
-        for (name, what) in [
-            ("__linear_memory", &[2, 0, 0][..]),
-            ("__indirect_function_table", &[1, 0x70, 0, 0]),
-            ("__stack_pointer", &[3, 0x7f, 1]),
-        ] {
-            text(&mut imports, "env");
-            text(&mut imports, name);
-            imports.extend(what);
-        }
-        for &(name, _) in &undefined {
-            text(&mut imports, "env");
-            text(&mut imports, NAMES[usize::from(name)]);
-            imports.extend([0, takes_one(name).into()]);
-        }
-        section(&mut out, 2, &imports);
-        let mut types = Vec::new();
-        leb(&mut types, functions.len() as u32);
-        types.extend(
-            functions
-                .iter()
-                .map(|function| u8::from(function.takes_one())),
-        );
-        section(&mut out, 3, &types);
-
-        // Symbols: table, stack pointer, undefined functions, functions, data,
-        // then an undefined one of data.
-        let first_function = 2 + imported;
-        let first_data = first_function + functions.len() as u32;
-        let data_symbols = segments.len() as u32 + 1;
+        let undefined: Vec<(u8, Flags)> = first(&self.undefined, self.counts[2])
+            .map(|&(name, flags)| (name % 8, flags))
+            .filter(|(name, _)| is_new(&mut named, *name))
+            .collect();
         let callable: Vec<bool> = undefined
             .iter()
             .map(|(name, _)| takes_one(*name))
             .chain(functions.iter().map(|function| function.takes_one()))
             .collect();
-
-        let mut code_relocations = Relocations::default();
-        let mut code = Vec::new();
-        leb(&mut code, functions.len() as u32);
-        for function in &functions {
-            let mut body = vec![0, 0x41, 0];
-            let mut relocations = Vec::new();
-            for operation in first(&function.body, function.length) {
-                match operation {
-                    Operation::Call(which) if !callable.is_empty() => {
-                        let which = usize::from(*which) % callable.len();
-                        if callable[which] {
-                            body.extend([0x41, 1]);
-                        }
-                        body.push(0x10);
-                        relocations.push((0, body.len(), 2 + which as u32, None));
-                        // The call must be of the right type before it is relocated.
-                        padded(&mut body, which as u32);
-                    }
-                    Operation::FunctionAddress(which) if !callable.is_empty() => {
-                        body.push(0x41);
-                        let which = usize::from(*which) % callable.len();
-                        relocations.push((1, body.len(), 2 + which as u32, None));
-                        body.extend(PADDED);
-                    }
-                    Operation::DataAddress(which, addend) => {
-                        body.push(0x41);
-                        let which = u32::from(*which) % data_symbols;
-                        relocations.push((4, body.len(), first_data + which, Some(*addend)));
-                        body.extend(PADDED);
-                    }
-                    Operation::StackPointer => {
-                        body.push(0x23);
-                        relocations.push((7, body.len(), 1, None));
-                        body.extend(PADDED);
-                    }
-                    Operation::CallIndirect => {
-                        body.extend([0x41, 0, 0x11]);
-                        relocations.push((6, body.len(), 0, None));
-                        body.extend(PADDED);
-                        relocations.push((20, body.len(), 0, None));
-                        body.extend(PADDED);
-                    }
-                    Operation::Number(number) => body.extend([0x41, *number as u8 & 0x7f]),
-                    _ => body.extend([0x41, 1]),
-                }
-                body.push(0x6a);
-            }
-            body.push(0x0b);
-            leb(&mut code, body.len() as u32);
-            for (kind, offset, symbol, addend) in relocations {
-                code_relocations.add(kind, code.len() + offset, symbol, addend);
-            }
-            code.extend(body);
+        let data_symbols = segments.len() + 1;
+        let plain = functions.iter().position(|function| !function.takes_one());
+        let constructor = self.constructor.zip(plain).map(|(priority, place)| {
+            let function = Symbol::Function(undefined.len() + place);
+            (priority.into(), function)
+        });
+        let group = (self.comdat && !functions.is_empty()).then(|| ("g".to_owned(), vec![0]));
+        forge::Object {
+            functions: functions
+                .iter()
+                .map(|function| function.forge(&callable, data_symbols))
+                .collect(),
+            segments: segments
+                .iter()
+                .map(|segment| segment.forge(callable.len(), data_symbols))
+                .collect(),
+            undefined: undefined
+                .into_iter()
+                .map(|(name, flags)| Undefined {
+                    name: NAMES[usize::from(name)].to_owned(),
+                    module: None,
+                    flags: flags.bits(true),
+                    ty: ty(takes_one(name)),
+                })
+                .collect(),
+            undefined_data: vec![("data_elsewhere".to_owned(), 0)],
+            constructors: constructor.into_iter().collect(),
+            comdats: group.into_iter().collect(),
+            ..forge::Object::default()
         }
-        section(&mut out, 10, &code);
-
-        let mut data_relocations = Relocations::default();
-        let mut data = Vec::new();
-        leb(&mut data, segments.len() as u32);
-        let mut address = 0;
-        for segment in &segments {
-            data.extend([0, 0x41]);
-            // Signed, hence with room for the sign.
-            padded(&mut data, address);
-            data.push(0x0b);
-            let bytes = segment.bytes();
-            leb(&mut data, bytes.len() as u32);
-            if let Some((which, is_function)) = segment
-                .pointer
-                .filter(|_| !segment.strings && bytes.len() >= 4)
-            {
-                if is_function && !callable.is_empty() {
-                    let which = u32::from(which) % callable.len() as u32;
-                    data_relocations.add(2, data.len(), 2 + which, None);
-                } else {
-                    let which = u32::from(which) % data_symbols;
-                    data_relocations.add(5, data.len(), first_data + which, Some(2));
-                }
-            }
-            address += bytes.len() as u32;
-            data.extend(bytes);
-        }
-        section(&mut out, 11, &data);
-
-        let mut symbols = Vec::new();
-        leb(&mut symbols, first_data + data_symbols);
-        symbols.extend([5, 0x10, 0]);
-        symbols.extend([2, 0x10, 0]);
-        for (index, (_, flags)) in undefined.iter().enumerate() {
-            symbols.push(0);
-            leb(&mut symbols, flags.bits(true));
-            leb(&mut symbols, index as u32);
-        }
-        for (index, function) in functions.iter().enumerate() {
-            symbols.push(0);
-            leb(&mut symbols, function.flags.bits(false));
-            leb(&mut symbols, imported + index as u32);
-            text(&mut symbols, NAMES[usize::from(function.name) % 8]);
-        }
-        for (index, segment) in segments.iter().enumerate() {
-            symbols.push(1);
-            leb(&mut symbols, segment.flags.bits(false));
-            text(
-                &mut symbols,
-                &format!("data_{}", NAMES[usize::from(segment.symbol) % 8]),
-            );
-            leb(&mut symbols, index as u32);
-            symbols.push(0);
-            leb(&mut symbols, segment.bytes().len() as u32);
-        }
-        symbols.push(1);
-        leb(&mut symbols, 0x10);
-        text(&mut symbols, "data_elsewhere");
-
-        let mut infos = Vec::new();
-        leb(&mut infos, segments.len() as u32);
-        for segment in &segments {
-            text(&mut infos, SEGMENTS[usize::from(segment.name) % 6]);
-            leb(&mut infos, u32::from(segment.align) % 8);
-            infos.push(u8::from(segment.strings) | u8::from(segment.retain) << 2);
-        }
-
-        let mut linking = vec![2];
-        section(&mut linking, 8, &symbols);
-        section(&mut linking, 5, &infos);
-        if let Some(which) = self.constructor {
-            let plain = functions.iter().position(|function| !function.takes_one());
-            if let Some(place) = plain {
-                let mut constructors = vec![1];
-                leb(&mut constructors, which.into());
-                leb(&mut constructors, first_function + place as u32);
-                section(&mut linking, 6, &constructors);
-            }
-        }
-        if self.comdat && !functions.is_empty() {
-            let mut comdat = vec![1, 1, b'g', 0, 1, 1];
-            leb(&mut comdat, imported);
-            section(&mut linking, 7, &comdat);
-        }
-        custom(&mut out, "linking", &linking);
-        if code_relocations.count > 0 {
-            code_relocations.section(&mut out, "reloc.CODE", 3);
-        }
-        if data_relocations.count > 0 {
-            data_relocations.section(&mut out, "reloc.DATA", 4);
-        }
-        out
     }
-}
-
-fn padded(out: &mut Vec<u8>, value: u32) {
-    out.extend([0, 7, 14, 21].map(|shift| (value >> shift) as u8 & 0x7f | 0x80));
-    out.push(0);
 }
 
 impl Function {
     fn takes_one(&self) -> bool {
         takes_one(self.name % 8) != self.odd
     }
+
+    fn forge(&self, callable: &[bool], data_symbols: usize) -> forge::Function {
+        let mut body = vec![Code::Bytes(vec![0x41, 0])];
+        for operation in first(&self.body, self.length) {
+            operation.forge(callable, data_symbols, &mut body);
+            body.push(Code::Bytes(vec![0x6a]));
+        }
+        forge::Function {
+            name: NAMES[usize::from(self.name) % 8].into(),
+            flags: self.flags.bits(false),
+            ty: ty(self.takes_one()),
+            body,
+        }
+    }
+}
+
+impl Operation {
+    fn forge(&self, callable: &[bool], data_symbols: usize, body: &mut Vec<Code>) {
+        let function = |which: u8| usize::from(which) % callable.len();
+        let mut put = |bytes: &[u8]| body.push(Code::Bytes(bytes.to_vec()));
+        match self {
+            Operation::Call(which) if !callable.is_empty() => {
+                let which = function(*which);
+                if callable[which] {
+                    put(&[0x41, 1]);
+                }
+                put(&[0x10]);
+                let symbol = Symbol::Function(which);
+                body.push(Code::Operand(reloc::FUNCTION_INDEX_LEB, symbol, None));
+            }
+            Operation::FunctionAddress(which) if !callable.is_empty() => {
+                put(&[0x41]);
+                let symbol = Symbol::Function(function(*which));
+                body.push(Code::Operand(reloc::TABLE_INDEX_SLEB, symbol, None));
+            }
+            Operation::DataAddress(which, addend) => {
+                put(&[0x41]);
+                let symbol = Symbol::Data(usize::from(*which) % data_symbols);
+                let addend = Some(i32::from(*addend));
+                body.push(Code::Operand(reloc::MEMORY_ADDR_SLEB, symbol, addend));
+            }
+            Operation::StackPointer => {
+                put(&[0x23]);
+                let kind = reloc::GLOBAL_INDEX_LEB;
+                body.push(Code::Operand(kind, Symbol::StackPointer, None));
+            }
+            Operation::CallIndirect => {
+                put(&[0x41, 0, 0x11]);
+                body.push(Code::TypeOperand(ty(false)));
+                let kind = reloc::TABLE_NUMBER_LEB;
+                body.push(Code::Operand(kind, Symbol::Index(0), None));
+            }
+            Operation::Number(number) => put(&[0x41, *number as u8 & 0x7f]),
+            _ => put(&[0x41, 1]),
+        }
+    }
 }
 
 impl Segment {
+    fn forge(&self, callable: usize, data_symbols: usize) -> forge::Segment {
+        let mut bytes = self.bytes();
+        let mut contents = Vec::new();
+        let fits = !self.strings && bytes.len() >= 4;
+        if let Some((which, is_function)) = self.pointer.filter(|_| fits) {
+            bytes.drain(..4);
+            let which = usize::from(which);
+            contents.push(match is_function && callable > 0 {
+                true => {
+                    let symbol = Symbol::Function(which % callable);
+                    Data::Pointer(reloc::TABLE_INDEX_I32, symbol, None)
+                }
+                false => {
+                    let symbol = Symbol::Data(which % data_symbols);
+                    Data::Pointer(reloc::MEMORY_ADDR_I32, symbol, Some(1))
+                }
+            });
+        }
+        contents.push(Data::Bytes(bytes));
+        forge::Segment {
+            name: SEGMENTS[usize::from(self.name) % 6].to_owned(),
+            align: u32::from(self.align) % 8,
+            flags: u32::from(self.strings) | u32::from(self.retain) << 2,
+            contents,
+            symbol: format!("data_{}", NAMES[usize::from(self.symbol) % 8]).into(),
+            symbol_flags: self.flags.bits(false),
+            claim: None,
+        }
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let size = usize::from(self.size % 40);
         match self.strings {

@@ -1,0 +1,107 @@
+//! The indices of functions: imports, then synthetic ones, then the objects',
+//! those first that are called most where that makes the module smaller.
+
+use hashbrown::HashMap;
+
+use crate::index::{
+    FunctionIndex, Index, IndexVec, ObjFunction, ObjectId, SymbolId, SyntheticId, SyntheticIndex,
+    Within,
+};
+use crate::live::Live;
+use crate::options::Options;
+use crate::origin::SymbolKind;
+use crate::resolve::resolution::{FunctionRef, Resolution};
+use crate::synthetic::Synthetics;
+
+/// A function that the module defines.
+#[derive(Debug, Clone, Copy)]
+pub enum DefinedFunction {
+    /// One that the linker adds.
+    Synthetic(SyntheticIndex),
+    /// An object's.
+    Object(Within<ObjFunction>),
+}
+
+/// The functions of the module.
+#[derive(Debug)]
+pub struct Functions {
+    /// Those it imports.
+    pub imports: Vec<SymbolId>,
+    /// Those it defines; their indices go on from the imports'.
+    pub defined: Vec<DefinedFunction>,
+    objects: IndexVec<ObjectId, IndexVec<ObjFunction, Option<FunctionIndex>>>,
+    synthetic: IndexVec<SyntheticIndex, FunctionIndex>,
+    of_symbols: IndexVec<SyntheticId, Option<FunctionIndex>>,
+    undefined: HashMap<SymbolId, FunctionIndex>,
+}
+
+/// Numbers them.
+pub fn number(
+    resolution: &Resolution,
+    live: &Live,
+    synthetics: &Synthetics,
+    options: &Options,
+) -> Functions {
+    let is_function = |id: &SymbolId| resolution.symbols[*id].kind == SymbolKind::Function;
+    let imports: Vec<SymbolId> = live.imports.iter().copied().filter(is_function).collect();
+    let mut defined: Vec<DefinedFunction> = Vec::new();
+    let added = synthetics.functions.indices();
+    defined.extend(added.map(DefinedFunction::Synthetic));
+    for (id, reached) in live.reached.objects.enumerate() {
+        let functions = reached.functions.marked();
+        defined.extend(functions.map(|f| DefinedFunction::Object(Within::new(id, f))));
+    }
+    if options.compress_relocations {
+        // What is called most gets the indices that take one byte.
+        defined.sort_by_key(|function| {
+            std::cmp::Reverse(match *function {
+                DefinedFunction::Object(f) => live.reached.objects[f.object].calls[f.index],
+                DefinedFunction::Synthetic(_) => 0,
+            })
+        });
+    }
+
+    let none =
+        |object: &crate::input::object::Object| IndexVec::filled(object.functions.len(), None);
+    let mut objects: IndexVec<ObjectId, IndexVec<ObjFunction, Option<FunctionIndex>>> =
+        resolution.all_objects().map(|(_, o)| none(o)).collect();
+    let first = FunctionIndex::new(imports.len());
+    let mut synthetic = IndexVec::filled(synthetics.functions.len(), first);
+    for (position, &function) in defined.iter().enumerate() {
+        let index = FunctionIndex::new(imports.len() + position);
+        match function {
+            DefinedFunction::Synthetic(added) => synthetic[added] = index,
+            DefinedFunction::Object(f) => objects[f.object][f.index] = Some(index),
+        }
+    }
+    let of_symbols = synthetics.of_symbols.iter();
+    let of_symbols = of_symbols.map(|added| added.map(|added| synthetic[added]));
+    let imported = imports.iter().enumerate();
+    let imported = imported.map(|(position, &id)| (id, FunctionIndex::new(position)));
+    let traps = synthetics.traps.iter();
+    let traps = traps.map(|(&id, &added)| (id, synthetic[added]));
+    Functions {
+        undefined: imported.chain(traps).collect(),
+        of_symbols: of_symbols.collect(),
+        imports,
+        defined,
+        objects,
+        synthetic,
+    }
+}
+
+impl Functions {
+    /// The index of a function, if it is live.
+    pub fn index(&self, function: FunctionRef) -> Option<FunctionIndex> {
+        match function {
+            FunctionRef::Undefined(id) => self.undefined.get(&id).copied(),
+            FunctionRef::Synthetic(id) => self.of_symbols[id],
+            FunctionRef::Object(f) => self.objects[f.object][f.index],
+        }
+    }
+
+    /// The index of a function that the linker adds.
+    pub fn synthetic(&self, added: SyntheticIndex) -> FunctionIndex {
+        self.synthetic[added]
+    }
+}

@@ -1,0 +1,296 @@
+//! Makes the data segments of memory of those of the objects: segments that
+//! belong together one after the other, strings merged.
+
+use hashbrown::HashMap;
+
+use crate::error::{Damage, Error, MemoryError, Result};
+use crate::index::{IndexVec, ObjSegment, ObjectId, OutputSegmentId, Within};
+use crate::input::object::{SEGMENT_STRINGS, SEGMENT_TLS, Segment};
+use crate::layout::strings::{self, Pieces};
+use crate::live::Live;
+use crate::options::Options;
+use crate::resolve::resolution::Resolution;
+
+/// The segment of thread-local data.
+pub const THREAD_LOCAL: &str = ".tdata";
+/// The segment of what is zero.
+const ZERO: &str = ".bss";
+
+/// Addresses are 32 bits wide.
+pub const MEMORY_LIMIT: u64 = 1 << 32;
+
+/// A part of a data segment.
+#[derive(Debug)]
+pub enum Part {
+    /// An object's segment, at this offset.
+    Segment {
+        /// The segment.
+        segment: Within<ObjSegment>,
+        /// Offset in the output segment.
+        offset: u32,
+    },
+    /// Merged strings, at this offset.
+    Strings {
+        /// The strings.
+        bytes: Vec<u8>,
+        /// Offset in the output segment.
+        offset: u32,
+    },
+}
+
+/// A data segment of memory.
+#[derive(Debug)]
+pub struct OutputSegment<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its size in bytes.
+    pub size: u32,
+    /// Its alignment, as a power of two.
+    pub align: u32,
+    /// What it consists of.
+    pub parts: Vec<Part>,
+    /// All zero: it has no bytes in the module.
+    pub is_zero: bool,
+}
+
+impl<'a> OutputSegment<'a> {
+    fn empty(name: &'a str) -> Self {
+        OutputSegment {
+            name,
+            size: 0,
+            align: 0,
+            parts: Vec::new(),
+            is_zero: name.starts_with(ZERO),
+        }
+    }
+}
+
+/// A position in the data.
+#[derive(Debug, Clone, Copy)]
+pub struct Position {
+    /// The output segment.
+    pub output: OutputSegmentId,
+    /// Offset there.
+    pub offset: u32,
+}
+
+/// The data segments, without addresses.
+#[derive(Debug)]
+pub struct Segments<'a> {
+    /// In the order in which they came up.
+    pub outputs: IndexVec<OutputSegmentId, OutputSegment<'a>>,
+    /// Per object and segment, where it went, if it is live.
+    pub parts: IndexVec<ObjectId, IndexVec<ObjSegment, Option<Position>>>,
+    /// Where the strings went of those that were merged.
+    pub merged: HashMap<Within<ObjSegment>, Pieces>,
+    /// The byte of zero that the linker reserves.
+    pub zero_byte: Option<Position>,
+    /// Whether what is zero must be filled by a function.
+    pub fills_zeros: bool,
+}
+
+/// Collects the live segments.
+///
+/// # Errors
+///
+/// If they do not fit into memory, or strings do not end.
+pub fn collect<'a>(
+    resolution: &Resolution<'a>,
+    live: &Live<'a>,
+    options: &Options,
+) -> Result<Segments<'a>> {
+    let mut by_name: HashMap<&'a str, OutputSegmentId> = HashMap::new();
+    let mut outputs: IndexVec<OutputSegmentId, OutputSegment> = IndexVec::new();
+    let mut inputs: Vec<Vec<Within<ObjSegment>>> = Vec::new();
+    for (id, object) in resolution.all_objects() {
+        for index in live.reached.objects[id].segments.marked() {
+            let segment = &object.segments[index];
+            let name = output_name(segment.name, segment.flags, options);
+            let output = *by_name.entry(name).or_insert_with(|| {
+                inputs.push(Vec::new());
+                outputs.push(OutputSegment::empty(name))
+            });
+            inputs[crate::index::Index::get(output)].push(Within::new(id, index));
+        }
+    }
+    let mut filler = Filler {
+        resolution,
+        options,
+        parts: resolution
+            .all_objects()
+            .map(|(_, object)| IndexVec::filled(object.segments.len(), None))
+            .collect(),
+        merged: HashMap::new(),
+    };
+    for (output, inputs) in outputs.indices().zip(&mut inputs) {
+        // Less padding between them. Segments that a program walks from
+        // `__start_NAME` on keep their order.
+        if matches!(outputs[output].name, ".rodata" | ".data" | ZERO) {
+            inputs.sort_by_key(|segment| std::cmp::Reverse(filler.segment(segment).align));
+        }
+        filler.fill(output, &mut outputs[output], inputs)?;
+    }
+    let zero_byte = live.reached.zero_byte.then(|| zero_byte(&mut outputs));
+    let fills_zeros = zeros(&mut outputs, resolution, options);
+    Ok(Segments {
+        outputs,
+        parts: filler.parts,
+        merged: filler.merged,
+        zero_byte,
+        fills_zeros,
+    })
+}
+
+struct Filler<'p, 'a> {
+    resolution: &'p Resolution<'a>,
+    options: &'p Options,
+    parts: IndexVec<ObjectId, IndexVec<ObjSegment, Option<Position>>>,
+    merged: HashMap<Within<ObjSegment>, Pieces>,
+}
+
+impl<'p, 'a> Filler<'p, 'a> {
+    fn segment(&self, segment: &Within<ObjSegment>) -> &'p Segment<'a> {
+        &self.resolution.object(segment.object).segments[segment.index]
+    }
+
+    fn is_merged(&self, segment: &Segment) -> bool {
+        self.options.merge_strings
+            && segment.flags & SEGMENT_STRINGS != 0
+            && segment.align == 0
+            && !segment.data.is_empty()
+    }
+
+    /// Puts the inputs into an output segment one after the other, merged
+    /// strings in the place of the first of them.
+    fn fill(
+        &mut self,
+        id: OutputSegmentId,
+        output: &mut OutputSegment<'a>,
+        inputs: &[Within<ObjSegment>],
+    ) -> Result<()> {
+        let (strings, pieces) = self.merge(inputs)?;
+        let mut strings = Some(strings);
+        let mut strings_at = 0;
+        let mut pieces = pieces.into_iter();
+        let mut size: u64 = 0;
+        for &input in inputs {
+            let segment = self.segment(&input);
+            let offset = if self.is_merged(segment) {
+                if let Some(bytes) = strings.take() {
+                    strings_at = size as u32;
+                    size += bytes.len() as u64;
+                    let offset = strings_at;
+                    output.parts.push(Part::Strings { bytes, offset });
+                }
+                self.merged
+                    .extend(pieces.next().map(|pieces| (input, pieces)));
+                output.is_zero = false;
+                strings_at
+            } else {
+                size = size.next_multiple_of(1 << segment.align);
+                output.align = output.align.max(segment.align);
+                let offset = size as u32;
+                output.parts.push(Part::Segment {
+                    segment: input,
+                    offset,
+                });
+                output.is_zero &= segment.data.iter().all(|&b| b == 0);
+                size += segment.data.len() as u64;
+                offset
+            };
+            if size >= MEMORY_LIMIT {
+                return Err(too_large(size));
+            }
+            self.parts[input.object][input.index] = Some(Position { output: id, offset });
+        }
+        output.size = size as u32;
+        Ok(())
+    }
+
+    /// The strings among `inputs`, and where those of each went.
+    fn merge(&self, inputs: &[Within<ObjSegment>]) -> Result<(Vec<u8>, Vec<Pieces>)> {
+        let mergeable: Vec<_> = inputs
+            .iter()
+            .filter(|input| self.is_merged(self.segment(input)))
+            .collect();
+        let bytes: Vec<&[u8]> = mergeable.iter().map(|i| self.segment(i).data).collect();
+        strings::merge(&bytes, true).map_err(|at| {
+            let segment = mergeable[at.0];
+            let object = self.resolution.object(segment.object);
+            object.name.damaged(Damage::StringWithoutEnd {
+                section: self.segment(segment).name.to_owned(),
+                is_segment: true,
+            })
+        })
+    }
+}
+
+/// Reserves a byte of zero.
+fn zero_byte(outputs: &mut IndexVec<OutputSegmentId, OutputSegment>) -> Position {
+    let found = outputs.enumerate().find(|(_, s)| s.name == ZERO);
+    let output = match found.map(|(id, _)| id) {
+        Some(id) => id,
+        None => outputs.push(OutputSegment::empty(ZERO)),
+    };
+    let offset = outputs[output].size;
+    outputs[output].size += 1;
+    Position { output, offset }
+}
+
+/// Data that is all zero has no bytes in the module. A memory that the module
+/// defines is zero; one that it imports is filled, if the objects allow
+/// `memory.fill`, and otherwise gets bytes after all.
+fn zeros(
+    outputs: &mut IndexVec<OutputSegmentId, OutputSegment>,
+    resolution: &Resolution,
+    options: &Options,
+) -> bool {
+    let has_zeros = outputs.iter().any(|s| s.is_zero && s.size > 0);
+    if options.memory.import.is_none() || !has_zeros {
+        return false;
+    }
+    let can_fill = resolution.features.contains("bulk-memory");
+    if !can_fill {
+        for output in outputs.iter_mut() {
+            output.is_zero = false;
+        }
+    }
+    can_fill
+}
+
+/// An error about data that ends after memory does.
+pub fn too_large(end: u64) -> crate::error::Errors {
+    Error::from(MemoryError::DataTooLarge {
+        end,
+        limit: MEMORY_LIMIT,
+    })
+    .into()
+}
+
+/// The name of the output segment that takes an object's segment.
+fn output_name<'n>(name: &'n str, flags: u32, options: &Options) -> &'n str {
+    if flags & SEGMENT_TLS != 0 {
+        return THREAD_LOCAL;
+    }
+    if options.merge_data_segments {
+        for prefix in [".text", ".data", ZERO, ".rodata"] {
+            let rest = name.strip_prefix(prefix);
+            if rest.is_some_and(|rest| rest.starts_with('.')) {
+                return prefix;
+            }
+        }
+    }
+    name
+}
+
+/// The place of an output segment among the others: thread-local, read-only,
+/// read-write, others, zero, as wasm-ld has them.
+pub fn class(name: &str) -> u8 {
+    match name {
+        n if n.starts_with(THREAD_LOCAL) => 0,
+        n if n.starts_with(".rodata") => 1,
+        n if n.starts_with(".data") => 2,
+        n if n.starts_with(ZERO) => 4,
+        _ => 3,
+    }
+}

@@ -1,0 +1,166 @@
+//! Phase 8: output. Takes what all phases before made; gives the module's bytes,
+//! section by section: sizes first, then the bytes into the slot that each has,
+//! many at once.
+
+mod build_id;
+mod code;
+mod custom;
+mod data;
+mod exports;
+mod names;
+mod offsets;
+pub mod parts;
+mod producers;
+mod relocator;
+mod sections;
+mod synthetic;
+mod values;
+
+use wasm_encoder::{Encode, SectionId};
+
+use crate::error::{Error, Result};
+use crate::output::code::Code;
+use crate::output::custom::CustomSection;
+use crate::output::data::DataSegment;
+use crate::output::parts::Parts;
+use crate::output::relocator::Relocator;
+use crate::output::values::Values;
+
+pub use crate::output::code::Extent;
+
+/// Where the module goes: asked once, when its size is known.
+pub trait Output {
+    /// Space for `len` bytes, all zero.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    fn space(&mut self, len: usize) -> std::io::Result<&mut [u8]>;
+}
+
+impl Output for Vec<u8> {
+    fn space(&mut self, len: usize) -> std::io::Result<&mut [u8]> {
+        self.clear();
+        self.resize(len, 0);
+        Ok(self)
+    }
+}
+
+/// A stretch of the module.
+enum Stretch<'p> {
+    Bytes(Vec<u8>),
+    Code(&'p Code<'p>),
+    Data(DataSegment<'p>),
+    Custom(&'p CustomSection<'p>),
+}
+
+impl Stretch<'_> {
+    fn size(&self) -> usize {
+        match self {
+            Stretch::Bytes(bytes) => bytes.len(),
+            Stretch::Code(code) => code.size,
+            Stretch::Data(segment) => segment.size(),
+            Stretch::Custom(section) => section.size(),
+        }
+    }
+}
+
+/// Writes the module to `output`; gives where each function is in the code
+/// section's contents.
+///
+/// # Errors
+///
+/// If two exports have one name, a relocation is damaged or needs what is not in
+/// the module, or there is no space.
+pub fn write(parts: &Parts, output: &mut dyn Output) -> Result<Vec<Extent>> {
+    let values = Values::new(parts.resolution, parts.layout, parts.indices);
+    let code = code::plan(parts, &values)?;
+    let (customs, offsets) = custom::lay_out(parts.resolution, parts.live, parts.options)?;
+    let relocator = Relocator::new(parts.resolution, &values, &code.offsets, &offsets);
+    let stretches = stretches(parts, &code, &customs)?;
+
+    let size: usize = stretches.iter().map(Stretch::size).sum();
+    let build_id = build_id::size(&parts.options.build_id);
+    let space = output.space(size + build_id);
+    let whole = space.map_err(|source| Error::Output { size, source })?;
+    let (module, id) = whole.split_at_mut(size);
+    let mut rest = &mut *module;
+    for stretch in &stretches {
+        let (here, after) = rest.split_at_mut(stretch.size());
+        match stretch {
+            Stretch::Bytes(bytes) => here.copy_from_slice(bytes),
+            Stretch::Code(code) => code.write(&relocator, here)?,
+            Stretch::Data(segment) => segment.write(parts, &relocator, here)?,
+            Stretch::Custom(section) => section.write(parts.resolution, &relocator, here)?,
+        }
+        rest = after;
+    }
+    id.copy_from_slice(&build_id::section(&parts.options.build_id, module));
+    Ok(code.extents)
+}
+
+/// All sections in their order, those that are large not written yet.
+fn stretches<'p>(
+    parts: &Parts<'p, 'p>,
+    code: &'p Code<'p>,
+    customs: &'p [CustomSection<'p>],
+) -> Result<Vec<Stretch<'p>>> {
+    let mut stretches = Vec::new();
+    let mut out = wasm_encoder::Module::HEADER.to_vec();
+    sections::types(parts, &mut out);
+    sections::imports(parts, &mut out)?;
+    sections::functions(parts, &mut out);
+    sections::tables(parts, &mut out)?;
+    sections::memory(parts, &mut out);
+    sections::tags(parts, &mut out);
+    sections::globals(parts, &mut out)?;
+    exports::section(parts, &mut out)?;
+    sections::start(parts, &mut out);
+    sections::elements(parts, &mut out);
+    if !parts.indices.functions.defined.is_empty() {
+        out.push(SectionId::Code.into());
+        code.size.encode(&mut out);
+        stretches.push(Stretch::Bytes(std::mem::take(&mut out)));
+        stretches.push(Stretch::Code(code));
+    }
+    let segments = data::segments(parts);
+    let segment_names: Vec<&str> = segments.iter().map(DataSegment::name).collect();
+    data_section(segments, &mut out, &mut stretches);
+    for section in customs {
+        out.push(SectionId::Custom.into());
+        let mut name = Vec::new();
+        section.name.encode(&mut name);
+        (name.len() + section.size()).encode(&mut out);
+        out.append(&mut name);
+        stretches.push(Stretch::Bytes(std::mem::take(&mut out)));
+        stretches.push(Stretch::Custom(section));
+    }
+    names::section(parts, &segment_names, &mut out);
+    producers::producers(parts, &mut out);
+    producers::target_features(parts, &mut out);
+    stretches.push(Stretch::Bytes(out));
+    Ok(stretches)
+}
+
+fn data_section<'p>(
+    segments: Vec<DataSegment<'p>>,
+    out: &mut Vec<u8>,
+    stretches: &mut Vec<Stretch<'p>>,
+) {
+    if segments.is_empty() {
+        return;
+    }
+    let heads: Vec<Vec<u8>> = segments.iter().map(DataSegment::head).collect();
+    let mut count = Vec::new();
+    segments.len().encode(&mut count);
+    let bytes: usize = segments.iter().map(DataSegment::size).sum();
+    let size = count.len() + heads.iter().map(Vec::len).sum::<usize>() + bytes;
+    out.push(SectionId::Data.into());
+    size.encode(out);
+    out.append(&mut count);
+    for (mut head, segment) in heads.into_iter().zip(segments) {
+        out.append(&mut head);
+        stretches.push(Stretch::Bytes(std::mem::take(out)));
+        stretches.push(Stretch::Data(segment));
+    }
+}

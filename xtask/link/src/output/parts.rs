@@ -1,0 +1,43 @@
+//! What the phases before made, together.
+
+use crate::indices::IndexSpaces;
+use crate::input::object::Referent;
+use crate::layout::Layout;
+use crate::live::Live;
+use crate::options::Options;
+use crate::resolve::resolution::{FunctionRef, Resolution};
+use crate::synthetic::Synthetics;
+
+/// What the phases before made, and the module is written from.
+#[derive(Clone, Copy)]
+pub struct Parts<'p, 'a> {
+    /// What each symbol stands for.
+    pub resolution: &'p Resolution<'a>,
+    /// What the module holds.
+    pub live: &'p Live<'a>,
+    /// What lies where in memory.
+    pub layout: &'p Layout<'a>,
+    /// The functions that the linker adds.
+    pub synthetics: &'p Synthetics<'a>,
+    /// All indices.
+    pub indices: &'p IndexSpaces<'a>,
+    /// What the caller decides.
+    pub options: &'p Options,
+}
+
+impl<'p> Parts<'p, '_> {
+    /// A function's name, as its symbol has it.
+    pub fn function_name(&self, function: FunctionRef) -> &'p str {
+        match function {
+            FunctionRef::Undefined(id) => &self.resolution.symbols[id].name,
+            FunctionRef::Synthetic(id) => &self.resolution.synthetic[id].name,
+            FunctionRef::Object(f) => {
+                let symbols = &self.resolution.object(f.object).symbols;
+                let mut symbols = symbols.enumerate();
+                let defines = Referent::Function(f.index);
+                let symbol = symbols.find(|(_, symbol)| symbol.referent == defines);
+                symbol.map_or("", |(_, symbol)| symbol.name)
+            }
+        }
+    }
+}

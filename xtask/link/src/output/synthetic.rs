@@ -1,0 +1,168 @@
+//! The bodies of the functions that the linker adds.
+
+use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, MemArgTarget};
+use wasmparser::ValType;
+
+use crate::error::{Error, Result, UndefinedReason, UndefinedSymbol};
+use crate::index::SyntheticIndex;
+use crate::origin::SymbolKind;
+use crate::output::parts::Parts;
+use crate::resolve::resolution::FunctionRef;
+use crate::symbols::PanicShape;
+use crate::synthetic::Body;
+
+/// A function's body: locals and instructions, without its size.
+///
+/// # Errors
+///
+/// If it calls what is not in the module.
+pub fn body(parts: &Parts, added: SyntheticIndex) -> Result<Vec<u8>> {
+    let synthetic = &parts.synthetics.functions[added];
+    let ty = synthetic.signature.decode();
+    let params = ty.params().len() as u32;
+    let mut function = Function::new([]);
+    let code = &mut function.instructions();
+    match synthetic.body {
+        Body::Trap => {
+            code.unreachable();
+        }
+        Body::ReturnZero => match ty.results() {
+            [] => {}
+            [ValType::I32] => {
+                code.i32_const(0);
+            }
+            _ => {
+                code.unreachable();
+            }
+        },
+        Body::CallCtors => call_constructors(code, parts)?,
+        Body::Panic(shape) => panic(code, parts, shape, params)?,
+        Body::InitMemory => fill_zeros(code, parts),
+        Body::Both(first, second) => {
+            call_added(code, parts, first);
+            call_added(code, parts, second);
+        }
+        Body::Once(callee) => {
+            if let Some(done) = parts.indices.globals.init_done {
+                code.global_get(done.into())
+                    .i32_eqz()
+                    .if_(BlockType::Empty)
+                    .i32_const(1)
+                    .global_set(done.into());
+                call_added(code, parts, callee);
+                code.end();
+            }
+        }
+        Body::Before(first, callee) => {
+            call_added(code, parts, first);
+            pass_on(code, params);
+            call(code, parts, callee)?;
+        }
+        Body::Entry {
+            constructors,
+            entry,
+            destructors,
+        } => {
+            if let Some(constructors) = constructors {
+                call_added(code, parts, constructors);
+            }
+            pass_on(code, params);
+            call(code, parts, entry)?;
+            if let Some(destructors) = destructors {
+                call(code, parts, destructors)?;
+            }
+        }
+    }
+    code.end();
+    Ok(function.into_raw_body())
+}
+
+/// Pushes all parameters.
+fn pass_on(code: &mut InstructionSink, params: u32) {
+    for param in 0..params {
+        code.local_get(param);
+    }
+}
+
+fn call_added(code: &mut InstructionSink, parts: &Parts, added: SyntheticIndex) {
+    code.call(parts.indices.functions.synthetic(added).into());
+}
+
+fn call(code: &mut InstructionSink, parts: &Parts, function: FunctionRef) -> Result<()> {
+    match parts.indices.functions.index(function) {
+        Some(index) => {
+            code.call(index.into());
+            Ok(())
+        }
+        None => Err(Error::Undefined(UndefinedSymbol {
+            symbol: parts.function_name(function).to_owned(),
+            kind: SymbolKind::Function,
+            used_by: None,
+            reason: UndefinedReason::NoInput,
+        })
+        .into()),
+    }
+}
+
+fn call_constructors(code: &mut InstructionSink, parts: &Parts) -> Result<()> {
+    for &constructor in &parts.live.constructors {
+        call(code, parts, constructor)?;
+        // One in C may return a value (`int init(void)`).
+        let ty = parts.resolution.function_type(constructor);
+        for _ in ty.iter().flat_map(|ty| ty.decode().results().to_vec()) {
+            code.drop();
+        }
+    }
+    Ok(())
+}
+
+fn fill_zeros(code: &mut InstructionSink, parts: &Parts) {
+    for (segment, address) in parts.layout.segments() {
+        if segment.is_zero && segment.size > 0 {
+            code.i32_const(address.0 as i32)
+                .i32_const(0)
+                .i32_const(segment.size as i32)
+                .memory_fill(0);
+        }
+    }
+}
+
+/// Calls `__genkan_panic`, if the host is to know, and traps.
+fn panic(code: &mut InstructionSink, parts: &Parts, shape: PanicShape, params: u32) -> Result<()> {
+    if let Some(import) = parts.resolution.panic_import {
+        push_report(code, shape, params);
+        call(code, parts, FunctionRef::Undefined(import))?;
+    }
+    code.unreachable();
+    Ok(())
+}
+
+/// Pushes what `__genkan_panic` takes. A `Location` is address and length of
+/// the file's name, line and column, 4 bytes each, in rustc 1.63 to today.
+fn push_report(code: &mut InstructionSink, shape: PanicShape, params: u32) {
+    if shape == PanicShape::Message {
+        code.local_get(0).local_get(1);
+    } else {
+        code.i32_const(0).i32_const(0);
+    }
+    for field in 0..4 {
+        if shape == PanicShape::Nothing {
+            code.i32_const(0);
+        } else {
+            code.local_get(params - 1).i32_load(MemArg {
+                offset: field * 4,
+                align: 2,
+                target: MemArgTarget::Memory(0),
+                ordering: None,
+            });
+        }
+    }
+    if shape == PanicShape::Bounds {
+        code.local_get(0)
+            .i64_extend_i32_u()
+            .local_get(1)
+            .i64_extend_i32_u();
+    } else {
+        code.i64_const(-1).i64_const(-1);
+    }
+}

@@ -1,0 +1,224 @@
+//! What relocations write: the number that stands for each symbol in the module.
+
+use std::sync::OnceLock;
+
+use wasmparser::RelocationType;
+
+use crate::error::{Errors, RelocationMisfit};
+use crate::index::{
+    Address, FunctionIndex, GlobalIndex, IndexVec, ObjCustom, ObjSymbol, ObjType, ObjectId,
+    TableSlot, TypeIndex, Within,
+};
+use crate::indices::IndexSpaces;
+use crate::input::object::Referent;
+use crate::input::relocation::Relocation;
+use crate::layout::Layout;
+use crate::live::mark::GotEntry;
+use crate::origin::SymbolKind;
+use crate::resolve::resolution::{Resolution, Target};
+use crate::symbols::Definition;
+
+/// What a symbol is in the module.
+#[derive(Debug, Clone, Copy)]
+pub enum Value {
+    /// Not there: undefined, weak or dead.
+    Absent,
+    /// A function, and its slot in the table, if its address is taken.
+    Function(FunctionIndex, Option<TableSlot>),
+    /// Data.
+    Data(Address),
+    /// A global.
+    Global(GlobalIndex),
+    /// A tag or a table.
+    Other(u32),
+    /// A custom section of the object's.
+    Section(Option<ObjCustom>),
+}
+
+/// The values of one object's symbols and types.
+#[derive(Debug)]
+pub struct ObjectValues {
+    /// Per symbol.
+    pub symbols: IndexVec<ObjSymbol, Value>,
+    /// Per type, if the module has it.
+    pub types: IndexVec<ObjType, Option<TypeIndex>>,
+}
+
+/// Where the bytes that are relocated will be.
+#[derive(Debug, Clone, Copy)]
+pub struct Site {
+    /// Offset of the first byte in the section's contents of the object.
+    pub start: u32,
+    /// Its address in linear memory, for data.
+    pub address: Address,
+}
+
+/// Knows the values of all symbols; computed per object when first needed.
+pub struct Values<'p, 'a> {
+    resolution: &'p Resolution<'a>,
+    layout: &'p Layout<'a>,
+    indices: &'p IndexSpaces<'a>,
+    objects: IndexVec<ObjectId, OnceLock<ObjectValues>>,
+}
+
+impl<'p, 'a> Values<'p, 'a> {
+    /// Knows none yet.
+    pub fn new(
+        resolution: &'p Resolution<'a>,
+        layout: &'p Layout<'a>,
+        indices: &'p IndexSpaces<'a>,
+    ) -> Self {
+        Values {
+            resolution,
+            layout,
+            indices,
+            objects: resolution.objects.iter().map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// The values of the symbols and types of one object.
+    pub fn of(&self, id: ObjectId) -> &ObjectValues {
+        self.objects[id].get_or_init(|| {
+            let object = self.resolution.object(id);
+            let symbols = object.symbols.indices();
+            let types = object.types.iter();
+            ObjectValues {
+                symbols: symbols
+                    .map(|symbol| self.symbol(Within::new(id, symbol)))
+                    .collect(),
+                types: types.map(|&ty| self.indices.types.index(ty)).collect(),
+            }
+        })
+    }
+
+    fn symbol(&self, symbol: Within<ObjSymbol>) -> Value {
+        let IndexSpaces {
+            functions,
+            globals,
+            tables,
+            tags,
+            ..
+        } = self.indices;
+        let target = self.resolution.target(symbol);
+        let declared = self.resolution.object_symbol(symbol);
+        let found = match declared.kind {
+            SymbolKind::Function => {
+                let function = self.resolution.target_function(target);
+                function.and_then(|function| {
+                    let index = functions.index(function)?;
+                    Some(Value::Function(index, tables.slot(function)))
+                })
+            }
+            SymbolKind::Data => {
+                let address = self.layout.symbol_address(self.resolution, target);
+                address.map(Value::Data)
+            }
+            SymbolKind::Global if self.resolution.is_got_entry(target) => {
+                globals.got(GotEntry::of(target)).map(Value::Global)
+            }
+            SymbolKind::Global => match target {
+                Target::Object(at) => match self.resolution.referent(at) {
+                    Referent::Global(index) => globals.object(Within::new(at.object, index)),
+                    _ => None,
+                },
+                Target::Shared(_, &Definition::Global(global)) => globals.synthetic(global),
+                Target::Shared(id, _) => globals.imported(id),
+            }
+            .map(Value::Global),
+            SymbolKind::Tag => match target {
+                Target::Object(at) => match self.resolution.referent(at) {
+                    Referent::Tag(index) => tags.object(Within::new(at.object, index)),
+                    _ => None,
+                },
+                Target::Shared(id, _) => tags.imported(id),
+            }
+            .map(|index| Value::Other(index.into())),
+            SymbolKind::Table => match target {
+                Target::Object(at) => match self.resolution.referent(at) {
+                    Referent::Table(index) => tables.object(Within::new(at.object, index)),
+                    _ => None,
+                },
+                Target::Shared(_, Definition::FunctionTable) => tables.function_table,
+                Target::Shared(id, _) => tables.imported(id),
+            }
+            .map(|index| Value::Other(index.into())),
+            SymbolKind::Section => match declared.referent {
+                Referent::Section(custom) => Some(Value::Section(custom)),
+                _ => None,
+            },
+        };
+        found.unwrap_or(Value::Absent)
+    }
+
+    /// The value that a relocation of an object, whose values are `of`, writes;
+    /// `None` if it needs what is not in the module.
+    #[inline]
+    pub fn value(
+        &self,
+        id: ObjectId,
+        of: &ObjectValues,
+        relocation: &Relocation,
+        site: Site,
+    ) -> Option<u32> {
+        use RelocationType::*;
+        if relocation.ty == TypeIndexLeb {
+            return of.types[relocation.type_index()].map(u32::from);
+        }
+        let value = of.symbols[relocation.symbol()];
+        let address = |address: Address| address.plus(relocation.addend as u32).0;
+        Some(match (relocation.ty, value) {
+            (FunctionIndexLeb | FunctionIndexI32, Value::Function(index, _)) => index.into(),
+            (EventIndexLeb | TableNumberLeb, Value::Other(index)) => index,
+            (GlobalIndexLeb | GlobalIndexI32, Value::Global(index)) => index.into(),
+            // Position-independent code, which takes addresses from globals.
+            (GlobalIndexLeb | GlobalIndexI32, _) => {
+                let target = self.resolution.target(Within::new(id, relocation.symbol()));
+                self.indices.globals.got(GotEntry::of(target))?.into()
+            }
+            (TableIndexSleb | TableIndexI32, Value::Function(_, Some(slot))) => slot.0,
+            (TableIndexRelSleb, Value::Function(_, Some(slot))) => {
+                slot.0.wrapping_sub(self.layout.table_base.0)
+            }
+            // A weak function that nothing defines: the null pointer.
+            (TableIndexSleb | TableIndexI32, _) => 0,
+            (TableIndexRelSleb, _) => 0u32.wrapping_sub(self.layout.table_base.0),
+            (MemoryAddrLeb | MemoryAddrSleb | MemoryAddrI32 | MemoryAddrRelSleb, value) => {
+                match value {
+                    Value::Data(data) => address(data),
+                    // Weak data that nothing defines: the null pointer, whatever
+                    // the addend.
+                    _ => 0,
+                }
+            }
+            (MemoryAddrTlsSleb | MemoryAddrLocrelI32, value) => {
+                let data = match value {
+                    Value::Data(data) => data,
+                    _ => Address(0),
+                };
+                let base = match relocation.ty {
+                    MemoryAddrTlsSleb => self.layout.memory.tls_base,
+                    _ => site.address.plus(relocation.offset - site.start),
+                };
+                address(data).wrapping_sub(base.0)
+            }
+            _ => return None,
+        })
+    }
+
+    /// An error about a relocation without a value.
+    #[cold]
+    pub fn absent(&self, id: ObjectId, relocation: &Relocation, section: &str) -> Errors {
+        let object = self.resolution.object(id);
+        let misfit = if relocation.ty == RelocationType::TypeIndexLeb {
+            let ty = crate::index::Index::get(relocation.type_index()) as u32;
+            RelocationMisfit::NoType { ty }
+        } else {
+            let symbol = object.symbols[relocation.symbol()];
+            RelocationMisfit::NotInModule {
+                symbol: symbol.name.to_owned(),
+                kind: symbol.kind,
+            }
+        };
+        object.misfit(section, relocation, misfit)
+    }
+}

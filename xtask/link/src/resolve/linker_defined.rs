@@ -1,0 +1,143 @@
+//! Symbols that the linker itself defines: some whatever the inputs say, others
+//! where an input wants them and has none.
+
+use std::borrow::Cow;
+
+use wasmparser::SymbolFlags;
+
+use crate::index::{IndexVec, SyntheticId};
+use crate::input::object::FUNCTION_TABLE;
+use crate::options::{Exports, Options};
+use crate::origin::SymbolKind;
+use crate::signature::Signature;
+use crate::symbols::{
+    Action, Definition, LinkerAddress, SymbolTable, SyntheticFunction, SyntheticGlobal,
+};
+
+/// Defines what is the linker's whatever the inputs say; gives
+/// `__wasm_call_ctors`.
+pub fn define<'a>(
+    symbols: &mut SymbolTable<'a>,
+    synthetic: &mut IndexVec<SyntheticId, SyntheticFunction<'a>>,
+) -> SyntheticId {
+    let call_ctors = synthetic.push(SyntheticFunction {
+        name: "__wasm_call_ctors".into(),
+        signature: Signature::NOTHING,
+        action: Action::CallCtors,
+    });
+    for (name, kind, definition) in [
+        (
+            "__wasm_call_ctors",
+            SymbolKind::Function,
+            Definition::Synthetic(call_ctors),
+        ),
+        (
+            "__stack_pointer",
+            SymbolKind::Global,
+            Definition::Global(SyntheticGlobal::StackPointer),
+        ),
+    ] {
+        let (id, _) = symbols.entry(Cow::Borrowed(name), kind);
+        let symbol = &mut symbols[id];
+        symbol.definition = definition;
+        symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
+    }
+    call_ctors
+}
+
+/// Defines what the linker knows, where an input wants it and has none.
+pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
+    for (name, address) in [
+        ("__dso_handle", LinkerAddress::GlobalBase),
+        ("__data_end", LinkerAddress::DataEnd),
+        ("__stack_low", LinkerAddress::StackLow),
+        ("__stack_high", LinkerAddress::StackHigh),
+        ("__global_base", LinkerAddress::GlobalBase),
+        ("__heap_base", LinkerAddress::HeapBase),
+        ("__heap_end", LinkerAddress::HeapEnd),
+        ("__memory_base", LinkerAddress::Absolute(0)),
+        ("__table_base", LinkerAddress::TableBase),
+        ("__wasm_first_page_end", LinkerAddress::Absolute(65536)),
+    ] {
+        let definition = Definition::Address(address);
+        define_if_wanted(symbols, options, name, SymbolKind::Data, definition);
+    }
+    let tls = Definition::Global(SyntheticGlobal::TlsBase);
+    define_if_wanted(symbols, options, "__tls_base", SymbolKind::Global, tls);
+    if let Some(id) = symbols.find(FUNCTION_TABLE) {
+        let symbol = &mut symbols[id];
+        if symbol.definition == Definition::Undefined && symbol.kind == SymbolKind::Table {
+            symbol.definition = Definition::FunctionTable;
+            symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
+        }
+    }
+    for id in symbols.ids() {
+        let symbol = &mut symbols[id];
+        if symbol.definition == Definition::Undefined
+            && symbol.kind == SymbolKind::Data
+            && let Some(address) = segment_bound(&symbol.name)
+        {
+            symbol.definition = Definition::Address(address);
+            symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
+        }
+    }
+}
+
+fn define_if_wanted(
+    symbols: &mut SymbolTable,
+    options: &Options,
+    name: &'static str,
+    kind: SymbolKind,
+    definition: Definition,
+) {
+    let exported = options.export_all
+        || options.export_if_defined.contains(name)
+        || matches!(&options.exports, Exports::Named(names) if names.contains(name));
+    let id = match symbols.find(name) {
+        Some(id) => id,
+        None if exported => symbols.entry(Cow::Borrowed(name), kind).0,
+        None => return,
+    };
+    let symbol = &mut symbols[id];
+    // Position-independent code asks for a global with the address, and gets one.
+    let fits = symbol.kind == kind
+        || symbol.wanted_by.is_none()
+        || (symbol.kind == SymbolKind::Global && kind == SymbolKind::Data);
+    if symbol.is_defined() || !fits {
+        return;
+    }
+    symbol.kind = kind;
+    symbol.definition = definition;
+    symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
+}
+
+/// `__start_NAME` and `__stop_NAME` are where the data segment NAME begins and
+/// ends, if C could have that name.
+fn segment_bound(symbol: &str) -> Option<LinkerAddress> {
+    let is_name = |s: &&str| {
+        !s.is_empty()
+            && !s.starts_with(|c: char| c.is_ascii_digit())
+            && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    if let Some(name) = symbol.strip_prefix("__start_").filter(is_name) {
+        return Some(LinkerAddress::SegmentStart(name.to_owned()));
+    }
+    let name = symbol.strip_prefix("__stop_").filter(is_name)?;
+    Some(LinkerAddress::SegmentStop(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_have_names_of_c() {
+        let start = |name: &str| Some(LinkerAddress::SegmentStart(name.to_owned()));
+        assert_eq!(segment_bound("__start_set_1"), start("set_1"));
+        let stop = Some(LinkerAddress::SegmentStop("a".to_owned()));
+        assert_eq!(segment_bound("__stop_a"), stop);
+        for name in ["__start_", "__start_1", "__stop_a.b", "start_a"] {
+            assert_eq!(segment_bound(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Phase 3: resolve. Takes the inputs; gives the objects that are part of the
+//! link and what each of their symbols stands for.
+//!
+//! Undefined symbols are not looked for here: only what turns out to be live is
+//! missed.
+
+mod allocator;
+mod bind;
+mod extract;
+pub mod features;
+mod linker_defined;
+mod mismatch;
+mod panic;
+mod request;
+pub mod resolution;
+mod substitute;
+
+use crate::error::{Errors, Result};
+use crate::index::IndexVec;
+use crate::options::{Input, Options};
+use crate::resolve::extract::Extractor;
+use crate::resolve::resolution::Resolution;
+use crate::signature::Signature;
+
+/// Resolves `inputs`.
+///
+/// # Errors
+///
+/// If an input is damaged, two strong definitions meet, or objects disagree on
+/// what a symbol is.
+pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolution<'a>> {
+    let mut extractor = Extractor::new(options);
+    let mut synthetic = IndexVec::new();
+    let symbols = &mut extractor.binder.symbols;
+    let call_ctors = linker_defined::define(symbols, &mut synthetic);
+    extractor.take(inputs)?;
+    let destructors = request::by_options(&mut extractor, options)?;
+    allocator::define(&mut extractor, &mut synthetic)?;
+
+    let Extractor {
+        binder,
+        objects,
+        extracted,
+        ..
+    } = extractor;
+    let mut resolution = Resolution {
+        features: features::allowed(&objects, options),
+        objects,
+        symbols: binder.symbols,
+        synthetic,
+        call_ctors,
+        destructors: None,
+        panic_import: None,
+        warnings: Vec::new(),
+        extracted,
+    };
+    resolution.destructors = destructors.filter(|&id| {
+        resolution.symbols[id].is_defined()
+            && resolution.symbol_type(id) == Some(Signature::NOTHING)
+    });
+    linker_defined::define_optional(&mut resolution.symbols, options);
+    substitute::defsym(&mut resolution.symbols, options)?;
+    substitute::hosts_by_objects(&mut resolution, binder.host.into_values().collect());
+    substitute::wrap(&mut resolution, options);
+    let mut errors = binder.errors;
+    errors.extend(mismatch::stub_mismatched_calls(&mut resolution)?);
+    Errors::check(errors)?;
+    panic::replace(&mut resolution, options.panic);
+    Ok(resolution)
+}

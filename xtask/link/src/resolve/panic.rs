@@ -1,0 +1,180 @@
+//! Replaces the entry points of core's panic machinery: lets the functions that
+//! every panic goes through hand their location to the host and trap, so that
+//! what formats messages is dead.
+//!
+//! A guest that brings its own `#[panic_handler]` keeps it.
+
+use std::borrow::Cow;
+
+use wasmparser::{SymbolFlags, ValType};
+
+use crate::index::SymbolId;
+use crate::options::Panic;
+use crate::origin::SymbolKind;
+use crate::resolve::resolution::Resolution;
+use crate::signature::{Signature, demangle};
+use crate::symbols::{Action, Definition, PanicShape, Symbol, SyntheticFunction};
+
+/// `__genkan_panic(message, message_len, file, file_len, line, column: i32,
+/// index, len: i64)`.
+const REPORT: Signature<'static> =
+    Signature::from_encoded(&[0x60, 8, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7e, 0x7e, 0]);
+
+/// The entry points, as their paths read without hashes, with the shape of
+/// their parameters and how many there are, all of them i32; the last is the
+/// location, as `#[track_caller]` passes it. Other counts are other versions
+/// of the library, whose parameters are not known: they stay, and end in
+/// `panic_fmt`, which does not.
+///
+/// From the sources of core, alloc and std of Rust 1.63 and 1.95.
+const ENTRY_POINTS: &[(&str, PanicShape, usize)] = &[
+    ("core::panicking::panic_fmt", PanicShape::Location, 2),
+    ("core::panicking::panic_fmt", PanicShape::Location, 3),
+    ("core::panicking::panic_bounds_check", PanicShape::Bounds, 3),
+    ("core::panicking::panic", PanicShape::Message, 3),
+    ("core::panicking::panic_str", PanicShape::Message, 3),
+    ("core::panicking::panic_explicit", PanicShape::Location, 1),
+    ("core::option::expect_failed", PanicShape::Message, 3),
+    ("core::option::unwrap_failed", PanicShape::Location, 1),
+    ("core::result::unwrap_failed", PanicShape::Message, 5),
+    (
+        "core::cell::panic_already_borrowed",
+        PanicShape::Location,
+        1,
+    ),
+    (
+        "core::cell::panic_already_mutably_borrowed",
+        PanicShape::Location,
+        1,
+    ),
+    ("core::str::slice_error_fail", PanicShape::Location, 5),
+    (
+        "core::slice::index::slice_index_fail",
+        PanicShape::Location,
+        4,
+    ),
+    (
+        "core::slice::index::slice_start_index_len_fail",
+        PanicShape::Location,
+        3,
+    ),
+    (
+        "core::slice::index::slice_end_index_len_fail",
+        PanicShape::Location,
+        3,
+    ),
+    (
+        "core::slice::index::slice_index_order_fail",
+        PanicShape::Location,
+        3,
+    ),
+    (
+        "core::slice::index::slice_start_index_overflow_fail",
+        PanicShape::Location,
+        1,
+    ),
+    (
+        "core::slice::index::slice_end_index_overflow_fail",
+        PanicShape::Location,
+        1,
+    ),
+    (
+        "core::slice::copy_from_slice_impl::len_mismatch_fail",
+        PanicShape::Location,
+        3,
+    ),
+    (
+        "core::panicking::assert_failed_inner",
+        PanicShape::Location,
+        7,
+    ),
+    ("alloc::raw_vec::capacity_overflow", PanicShape::Nothing, 0),
+    ("alloc::raw_vec::capacity_overflow", PanicShape::Location, 1),
+    ("alloc::raw_vec::handle_error", PanicShape::Location, 3),
+    ("alloc::alloc::handle_alloc_error", PanicShape::Nothing, 2),
+    (
+        "std::panicking::begin_panic_handler",
+        PanicShape::Nothing,
+        1,
+    ),
+    ("rust_begin_unwind", PanicShape::Nothing, 1),
+];
+
+/// Replaces them, if `how` says so.
+pub fn replace(resolution: &mut Resolution, how: Panic) {
+    if how == Panic::Std || has_own_handler(resolution) {
+        return;
+    }
+    let symbols = resolution.symbols.ids();
+    let found: Vec<_> = symbols
+        .filter_map(|id| entry_point(resolution, id))
+        .collect();
+    if how == Panic::Report && !found.is_empty() {
+        let mut import = Symbol::new(Cow::Borrowed("__genkan_panic"), SymbolKind::Function);
+        import.flags = SymbolFlags::UNDEFINED;
+        import.import.name = Some(("env", "__genkan_panic"));
+        import.import.signature = Some(REPORT);
+        import.is_host = true;
+        resolution.panic_import = Some(resolution.symbols.push(import));
+    }
+    for (id, shape, signature) in found {
+        let symbol = &mut resolution.symbols[id];
+        let id = resolution.synthetic.push(SyntheticFunction {
+            name: symbol.name.to_string(),
+            signature,
+            action: Action::Panic(shape),
+        });
+        symbol.definition = Definition::Synthetic(id);
+    }
+}
+
+/// The shape and the type of an entry point, if the symbol is one.
+fn entry_point<'a>(
+    resolution: &Resolution<'a>,
+    id: SymbolId,
+) -> Option<(SymbolId, PanicShape, Signature<'a>)> {
+    let symbol = &resolution.symbols[id];
+    let is_objects = matches!(symbol.definition, Definition::Object(_));
+    if !is_objects || symbol.kind != SymbolKind::Function || !may_be_entry_point(&symbol.name) {
+        return None;
+    }
+    let path = path(&symbol.name);
+    let signature = resolution.symbol_type(id)?;
+    let ty = signature.decode();
+    let params = ty.params();
+    if !ty.results().is_empty() || params.iter().any(|&ty| ty != ValType::I32) {
+        return None;
+    }
+    let constant = path.starts_with("core::panicking::panic_const::") && params.len() == 1;
+    let shape = ENTRY_POINTS
+        .iter()
+        .find(|(name, _, count)| *name == path && *count == params.len())
+        .map(|(_, shape, _)| *shape)
+        .or(constant.then_some(PanicShape::Location))?;
+    Some((id, shape, signature))
+}
+
+/// Whether an object that is linked for its own sake handles panics.
+fn has_own_handler(resolution: &Resolution) -> bool {
+    let mut roots = resolution.objects.iter().filter(|joined| joined.is_root);
+    roots.any(|joined| {
+        joined.object.symbols.iter().any(|s| {
+            !s.is_undefined()
+                && (s.name == "rust_begin_unwind" || s.name.ends_with("_rust_begin_unwind"))
+        })
+    })
+}
+
+/// Cheaper than demangling every name.
+fn may_be_entry_point(name: &str) -> bool {
+    ["panic", "_fail", "overflow", "handle_", "rust_begin_unwind"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// The path without hashes and generic arguments.
+fn path(name: &str) -> String {
+    let path = demangle(name);
+    let path = path.split_once('<').map_or(&*path, |(path, _)| path);
+    path.trim_end_matches("::").to_owned()
+}
