@@ -49,6 +49,18 @@ pub(crate) enum Source {
     Host,
 }
 
+/// The Wasm types of what else the host makes for a guest: `fault` and `resolve`, which
+/// the carried modules call, and WASI's functions.
+pub(crate) const OTHER_TYPES: [(&[Type], Option<Type>); 7] = [
+    (&[I64, I32, I32, I32], None),
+    (&[I64], Some(I32)),
+    (&[I32, I32, I32, I32], Some(I32)),
+    (&[I32, I32], Some(I32)),
+    (&[I32, I64, I32], Some(I32)),
+    (&[], Some(I32)),
+    (&[I32], None),
+];
+
 /// The function of this name.
 pub(crate) fn function(module: &str, name: &str) -> Option<&'static Function> {
     FUNCTIONS

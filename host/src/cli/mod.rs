@@ -131,7 +131,8 @@ fn execute(options: Options) -> Result<ExitCode> {
         limits: Limits {
             fuel: options.fuel,
             deadline: options.timeout,
-            memory: options.max_memory.map(|mib| u64::from(mib) << 20),
+            memory: (options.max_memory.map(|mib| u64::from(mib) << 20))
+                .or(Limits::default().memory),
             ..Limits::default()
         },
         args,

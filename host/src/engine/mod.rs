@@ -1,10 +1,12 @@
 //! Modules: from a file or bytes to compiled code.
 
+use crate::abi;
 use crate::sys::{Cache, Key};
 use crate::types::{Error, FormatProblem, Signature, file_error};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use wasmer::FunctionType;
 use wasmer::sys::wasmparser::{self, Payload};
 use wasmer::sys::{CompilerConfig, Cranelift, EngineBuilder, Features};
 use wasmer_middlewares::Metering;
@@ -60,7 +62,7 @@ struct Inner {
 #[derive(Clone)]
 pub struct Module {
     pub(crate) module: wasmer::Module,
-    /// The engine that holds its code: its own if it is metered.
+    /// The engine that holds its code: its own.
     pub(crate) wasmer: wasmer::Engine,
     pub(crate) engine: Engine,
     pub(crate) metered: bool,
@@ -112,13 +114,13 @@ impl Engine {
             _ => Cow::Owned(text_to_module(bytes)?),
         };
         inspect(&bytes)?;
-        let wasmer = match self.0.metered {
-            // Its middleware is for one module.
-            true => engine(Some(START_FUEL)),
-            false => self.0.engine.clone(),
-        };
+        // Each module has its own. The engine knows function types by hashes of 32 bits,
+        // and panics where two types of any of its modules have the same one.
+        let wasmer = engine(self.0.metered.then_some(START_FUEL));
+        let module = self.compiled(&wasmer, &bytes, self.0.metered)?;
+        check_types(&module)?;
         Ok(Module {
-            module: self.compiled(&wasmer, &bytes, self.0.metered)?,
+            module,
             wasmer,
             engine: self.clone(),
             metered: self.0.metered,
@@ -216,6 +218,32 @@ impl Module {
             exports: self.functions(),
         }
     }
+}
+
+/// Refuses a module with a type that the engine cannot tell from one of the host's own
+/// functions'.
+fn check_types(module: &wasmer::Module) -> Result<(), Error> {
+    let wasm = |ty: &abi::Type| match ty {
+        abi::Type::Pointer | abi::Type::U64 | abi::Type::I64 => wasmer::Type::I64,
+        _ => wasmer::Type::I32,
+    };
+    let listed = abi::FUNCTIONS.iter().map(|function| {
+        let params: Vec<_> = function.params.iter().map(|(_, ty)| wasm(ty)).collect();
+        FunctionType::new(params, function.result.iter().map(wasm).collect::<Vec<_>>())
+    });
+    let others = abi::OTHER_TYPES.iter().map(|(params, result)| {
+        let params: Vec<_> = params.iter().map(wasm).collect();
+        FunctionType::new(params, result.iter().map(wasm).collect::<Vec<_>>())
+    });
+    let hosts: Vec<FunctionType> = listed.chain(others).collect();
+    for ty in module.info().signatures.values() {
+        let alike = |host: &FunctionType| host.signature_hash() == ty.signature_hash();
+        if hosts.iter().any(|host| host != ty && alike(host)) {
+            let problem = format!("the engine takes its type {ty} for one of the host's");
+            return Err(Error::Compile(problem.into()));
+        }
+    }
+    Ok(())
 }
 
 fn open_cache(path: &Path) -> Result<Cache, Error> {

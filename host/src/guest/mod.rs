@@ -9,7 +9,7 @@ pub use setup::Setup;
 use crate::engine::Module;
 use crate::imports::{Binder, Needs, State, Wasi};
 use crate::regions::{Region, Space};
-use crate::sys::{Bounds, GuestTunables, faults};
+use crate::sys::{Bounds, GuestTunables, MemoryState, faults};
 use crate::types::{Access, BoxError, Error, Limits, Results, Signature, Trace, Value, ValueType};
 use deadline::Watched;
 use outcome::{explain, memory_limit};
@@ -58,7 +58,7 @@ impl fmt::Debug for Guest {
 }
 
 impl Guest {
-    /// Instantiates a module, without limits.
+    /// Instantiates a module, within the default [`Limits`].
     ///
     /// # Errors
     /// As for [`Guest::with`].
@@ -113,10 +113,11 @@ impl Guest {
         };
         let externs = binder.bind(&imports, &needs, &functions)?;
 
+        let faults = fault_ranges(&space);
         let guard = Guard::begin(&store, &limits);
         let instance = Instance::new_by_index(&mut store, &module.module, &externs);
         let timed_out = guard.is_over();
-        drop(guard);
+        drop((guard, faults));
         let instance = instance.map_err(|error| match error {
             wasmer::InstantiationError::Start(error) => explain(error, &space, &limits, timed_out),
             other => Error::Instantiate(BoxError::from(other)),
@@ -210,16 +211,23 @@ impl Guest {
         let args: Vec<_> = args.iter().map(|value| value.to_wasm()).collect();
         let running = self.space.enter()?;
         faults::take();
+        let faults = fault_ranges(&self.space);
         let guard = Guard::begin(&self.store, &self.limits);
         let outcome = function.call(&mut self.store, &args);
         let timed_out = guard.is_over();
-        drop((guard, running));
+        drop((guard, faults, running));
         match outcome {
             Ok(values) => Ok(values.iter().filter_map(Value::from_wasm).collect()),
             Err(_) if self.fuel() == Some(0) => Err(Error::OutOfFuel),
             Err(error) => Err(explain(error, &self.space, &self.limits, timed_out)),
         }
     }
+}
+
+/// Tells the signal handlers where the guest may fault.
+fn fault_ranges(space: &Space) -> faults::Running {
+    let of = |memory: &Arc<MemoryState>| memory.addresses();
+    faults::enter([space.regions.as_ref().map(of), space.memory.get().map(of)])
 }
 
 /// Has a running guest interrupted at its deadline.

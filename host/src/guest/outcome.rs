@@ -4,6 +4,7 @@ use crate::imports::Exit;
 use crate::regions::{Fault, Space};
 use crate::sys::faults;
 use crate::types::{Error, Limits, Trace};
+use std::fmt::{self, Write};
 use wasmer::RuntimeError;
 use wasmer::sys::vm::TrapCode;
 
@@ -69,15 +70,48 @@ fn memory_fault(fault: Fault, truncated: bool, trace: Trace) -> Error {
     }
 }
 
+/// How many functions a backtrace names.
+const MOST_FRAMES: usize = 100;
+/// How many bytes a name may have in the module, to be demangled, and in a backtrace:
+/// a short one can stand for gigabytes.
+const LONGEST_NAME: usize = 2000;
+
 fn trace(error: &RuntimeError) -> Trace {
-    let frames = error
-        .trace()
-        .iter()
-        .map(|frame| match frame.function_name() {
-            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
-            None => format!("function {}", frame.func_index()),
-        });
-    Trace::new(frames)
+    let frames = error.trace();
+    let named = frames.iter().take(MOST_FRAMES);
+    let named = named.map(|frame| match frame.function_name() {
+        Some(name) => demangled(name),
+        None => format!("function {}", frame.func_index()),
+    });
+    Trace::new(named, frames.len().saturating_sub(MOST_FRAMES))
+}
+
+/// The name as its author wrote it, cut where it becomes too long.
+fn demangled(name: &str) -> String {
+    let mut text = Bounded(String::new());
+    let whole = match name.len() <= LONGEST_NAME {
+        true => write!(text, "{:#}", rustc_demangle::demangle(name)),
+        false => text.write_str(name),
+    };
+    if whole.is_err() {
+        text.0.push('…');
+    }
+    text.0
+}
+
+/// Takes so much text and no more.
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = LONGEST_NAME - self.0.len();
+        let fits = text.floor_char_boundary(room);
+        self.0.push_str(&text[..fits]);
+        match fits == text.len() {
+            true => Ok(()),
+            false => Err(fmt::Error),
+        }
+    }
 }
 
 /// [`Error::MemoryLimit`] with the guest's limit.

@@ -127,6 +127,9 @@ impl Region {
 
     /// Its bytes.
     ///
+    /// A slice that is forgotten (`mem::forget`) is never given back: no guest that
+    /// may write the region runs again. Dropping the region still revokes it.
+    ///
     /// # Errors
     /// [`Error::RegionInUse`] while a guest is running that may write it;
     /// [`Error::RegionIsFile`] for a mapped file, which others may change: read
@@ -191,7 +194,7 @@ impl Shared {
     /// Notes who holds it, from whom dropping it must take it.
     pub(super) fn granted_to(&self, holder: Weak<dyn Holder>) {
         let mut holders = self.holders.lock().expect("no panic under this lock");
-        holders.retain(|holder| holder.strong_count() > 0);
+        holders.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&holder));
         holders.push(holder);
     }
 
@@ -205,6 +208,13 @@ impl Shared {
     pub(super) fn leave(&self, writes: bool) {
         if let Bytes::Memory(bytes) = &self.bytes {
             bytes.leave(writes);
+        }
+    }
+
+    /// A guest has a window that it may write, which shows the last page to its end.
+    pub(super) fn may_write_behind_end(&self) {
+        if let Bytes::Memory(bytes) = &self.bytes {
+            bytes.may_write_behind_end();
         }
     }
 }

@@ -3,12 +3,16 @@
 
 use super::region::{Bytes, Holder, Region, Shared};
 use super::slots;
-use crate::sys::{FreeList, MemoryCell, MemoryState, Protection, page_size, whole_pages};
+use crate::sys::{
+    AddressSpace, FreeList, MemoryCell, MemoryState, Protection, page_size, whole_pages,
+};
 use crate::types::{
     Access, Error, Pointer, PointerError, PointerProblem, TABLE_LEN, Tag, WindowProblem,
 };
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use wasmer::WASM_PAGE_SIZE;
 
@@ -23,8 +27,8 @@ const WRITABLE: usize = 12;
 /// Writes a word of a region's entry.
 fn set_word(regions: &MemoryState, tag: Tag, word: usize, value: u32) {
     let entry = usize::from(tag.slot()) * ENTRY_LEN;
-    let stored = regions.space.store(entry + word, value);
-    stored.expect("the table is writable");
+    // Where the table is gone, with all else, nobody finds the region either.
+    let _ = regions.space.store(entry + word, value);
 }
 
 /// What one guest has been granted.
@@ -198,6 +202,29 @@ impl Space {
         len: u32,
         write: bool,
     ) -> Result<(), Error> {
+        const PIECE: u32 = 256 << 10;
+        self.lock().check(pointer, 0, len, write)?;
+        for done in (0..len).step_by(PIECE as usize) {
+            if done > 0 {
+                // Whoever waits to revoke the region comes first.
+                std::thread::yield_now();
+            }
+            let piece = (len - done).min(PIECE);
+            self.copy_piece(pointer, address, (done, piece), len, write)?;
+        }
+        Ok(())
+    }
+
+    /// `piece` bytes from `done` on, of a copy of `len` bytes.
+    fn copy_piece(
+        &self,
+        pointer: Pointer,
+        address: u32,
+        (done, piece): (u32, u32),
+        len: u32,
+        write: bool,
+    ) -> Result<(), Error> {
+        let (first, last) = (done as usize, (done + piece) as usize);
         let mut granted = self.lock();
         granted.check(pointer, 0, len, write)?;
         granted.resolve(self, pointer.tag())?;
@@ -214,8 +241,8 @@ impl Space {
         };
         let mut buffer = [0; 16 << 10];
         let start = range.start + pointer.offset() as usize;
-        for done in (0..len as usize).step_by(buffer.len()) {
-            let part = (len as usize - done).min(buffer.len());
+        for done in (first..last).step_by(buffer.len()) {
+            let part = (last - done).min(buffer.len());
             let part = &mut buffer[..part];
             let there = address as usize + done;
             let gone = |_| Error::RegionGone(Default::default());
@@ -245,6 +272,12 @@ impl Space {
         if len == 0 {
             return Err(WindowProblem::Empty.into());
         }
+        if granted.windows.len() >= MOST_WINDOWS {
+            return Err(WindowProblem::TooMany {
+                limit: MOST_WINDOWS,
+            }
+            .into());
+        }
         let offset = pointer.offset() as usize;
         let skipped = offset % page_size();
         let span = whole_pages(skipped + len as usize);
@@ -258,14 +291,17 @@ impl Space {
             }
         };
         let range = start..start + span;
-        let file = shared.bytes.file();
-        let mapped = memory.space.map(
+        if write && offset + len as usize > shared.len - shared.len % page_size() {
+            shared.may_write_behind_end();
+        }
+        if let Err(e) = show(
+            &shared,
+            &memory.space,
             range.clone(),
-            file,
             offset - skipped,
-            protection(&shared.bytes, write),
-        );
-        if let Err(e) = mapped {
+            write,
+        ) {
+            memory.space.unmap(range.clone());
             granted.holes.give(range);
             return Err(Error::Memory(e));
         }
@@ -346,6 +382,38 @@ impl Holder for Space {
             window.gone = true;
         }
     }
+}
+
+/// How many windows a guest may have at a time: each may cost two of the system's
+/// mappings, and all guests together have some 65,000.
+const MOST_WINDOWS: usize = 1000;
+
+/// Maps a region's pages from `offset` on over `range` of a guest's memory.
+///
+/// What is behind a file's end now is zero, even if the file grows later: so its last
+/// page, if it is not a whole one, is a copy.
+fn show(
+    shared: &Shared,
+    space: &AddressSpace,
+    range: Range<usize>,
+    offset: usize,
+    write: bool,
+) -> io::Result<()> {
+    let whole_file = shared.len - shared.len % page_size();
+    let whole = match &shared.bytes {
+        Bytes::Memory(_) => range.len(),
+        Bytes::File(..) => range.len().min(whole_file.saturating_sub(offset)),
+    };
+    let split = range.start + whole;
+    let protection = protection(&shared.bytes, write);
+    space.map(range.start..split, shared.bytes.file(), offset, protection)?;
+    if split < range.end {
+        let start = offset + whole;
+        let mut tail = vec![0; shared.len - start];
+        shared.bytes.file().read_exact_at(&mut tail, start as u64)?;
+        space.copy_in(split..range.end, &tail)?;
+    }
+    Ok(())
 }
 
 /// Region spaces of guests that are gone, with nothing mapped but their empty

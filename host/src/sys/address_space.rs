@@ -19,6 +19,8 @@ pub(crate) enum Protection {
     /// For reading, and of a file that others can truncate: touching it may fault,
     /// which a guest survives, and the host must not.
     ReadFile,
+    /// Nothing; but something may still be mapped there.
+    None,
 }
 
 /// A range that may not be touched as wished.
@@ -98,6 +100,7 @@ impl AddressSpace {
         }
         let access = match protection {
             Protection::Read | Protection::ReadFile => ProtFlags::READ,
+            Protection::None => ProtFlags::empty(),
             Protection::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
         };
         let mut pages = self.lock(&range);
@@ -117,22 +120,58 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Makes `range` a copy of `bytes`, with zeros behind them, for reading.
+    pub(crate) fn copy_in(&self, range: Range<usize>, bytes: &[u8]) -> io::Result<()> {
+        assert!(bytes.len() <= range.len(), "the bytes fit");
+        let mut pages = self.lock(&range);
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+        let start = self.address(range.start);
+        // SAFETY: replaces pages inside our reservation, as `lock` has checked, and then
+        // writes them; Rust holds no reference into them.
+        unsafe {
+            rustix::mm::mmap_anonymous(start, range.len(), access, flags)?;
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast(), bytes.len());
+            rustix::mm::mprotect(start, range.len(), MprotectFlags::READ)?;
+        }
+        pages.set(range, Some(Protection::Read));
+        Ok(())
+    }
+
+    /// The addresses, as the system has them.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        let start = self.base.as_ptr() as usize;
+        start..start + self.len
+    }
+
     /// Takes away what is mapped at `range`; a guest that touches it traps.
     pub(crate) fn unmap(&self, range: Range<usize>) {
         if range.is_empty() {
             return;
         }
         let mut pages = self.lock(&range);
-        // Going on would leave revoked bytes in a guest's reach.
-        reserve_at(self.address(range.start), range.len()).expect("pages can be unmapped");
-        pages.set(range, None);
+        if reserve_at(self.address(range.start), range.len()).is_ok() {
+            return pages.set(range, None);
+        }
+        // The process has no mapping left. To forbid what is mapped needs no other.
+        // SAFETY: `lock` has checked that the range is inside the reservation.
+        let forbid = |start, len| unsafe {
+            rustix::mm::mprotect(self.address(start), len, MprotectFlags::empty())
+        };
+        if forbid(range.start, range.len()).is_err() {
+            // It would have to be split: then the guest loses all that it has. Going on
+            // would leave revoked bytes in its reach.
+            forbid(0, self.len).expect("a whole reservation can be forbidden");
+            return pages.set(0..self.len, Some(Protection::None));
+        }
+        pages.set(range, Some(Protection::None));
     }
 
     /// Copies bytes out.
     pub(crate) fn read(&self, at: usize, to: &mut [u8]) -> Result<(), Inaccessible> {
         let pages = self.lock(&(0..0));
         let range = at..at.checked_add(to.len()).ok_or(Inaccessible)?;
-        if !pages.all(range.clone(), |_| true) {
+        if !pages.all(range.clone(), |protection| protection != Protection::None) {
             return Err(Inaccessible);
         }
         if !pages.all(range, |protection| protection != Protection::ReadFile) {
@@ -260,9 +299,9 @@ impl Drop for AddressSpace {
                 return unused.push((base as usize, self.len));
             }
         }
+        // What cannot be unmapped stays reserved, and nobody uses it again.
         // SAFETY: the reservation is this value's own, and nothing outlives it.
-        let unmapped = unsafe { rustix::mm::munmap(base, self.len) };
-        debug_assert!(unmapped.is_ok(), "{unmapped:?}");
+        let _ = unsafe { rustix::mm::munmap(base, self.len) };
     }
 }
 

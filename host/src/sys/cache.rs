@@ -7,14 +7,22 @@
 
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use wasmer::sys::CpuFeature;
 
 pub(crate) struct Cache(PathBuf);
 
 pub(crate) struct Key(String);
+
+impl Key {
+    /// The hash of this key and an artifact: a file of another key's does not have it.
+    fn seal(&self, artifact: &[u8]) -> [u8; HASH_LEN] {
+        let hash = Sha256::new().chain_update(&self.0).chain_update(artifact);
+        hash.finalize().into()
+    }
+}
 
 const HASH_LEN: usize = 32;
 
@@ -45,12 +53,12 @@ impl Cache {
     /// The compiled module, if it is there and whole.
     pub(crate) fn load(&self, key: &Key, engine: &wasmer::Engine) -> Option<wasmer::Module> {
         check_private(&self.0).ok()?;
-        let mut hash = fs::read(self.path(key)).ok()?;
+        let mut hash = read_own(&self.path(key)).ok()?;
         if hash.len() < HASH_LEN {
             return None;
         }
         let artifact = hash.split_off(HASH_LEN);
-        if hash != Sha256::digest(&artifact).as_slice() {
+        if hash != key.seal(&artifact) {
             return None;
         }
         // SAFETY: the bytes are what `serialize` gave for a key that has the engine's
@@ -63,7 +71,7 @@ impl Cache {
     pub(crate) fn store(&self, key: &Key, artifact: &[u8]) -> io::Result<()> {
         check_private(&self.0)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
-        file.write_all(&Sha256::digest(artifact))?;
+        file.write_all(&key.seal(artifact))?;
         file.write_all(artifact)?;
         file.persist(self.path(key))?;
         Ok(())
@@ -76,6 +84,23 @@ impl Cache {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads a file that is the user's own, and no link.
+fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    let no_link = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+    let mut file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(no_link)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    let own = metadata.uid() == rustix::process::geteuid().as_raw();
+    if !metadata.is_file() || !own || metadata.mode() & 0o022 != 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn make_private(path: &Path) -> io::Result<()> {

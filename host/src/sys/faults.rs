@@ -1,6 +1,7 @@
 //! What the signal handlers learn of a fault.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 /// A fault of a guest's.
 #[derive(Clone, Copy, Debug)]
@@ -20,9 +21,41 @@ pub(crate) fn take() -> Option<Signal> {
     LAST.take()
 }
 
-/// Notes each fault of a guest in `store`, and leaves the rest to the engine.
+thread_local! {
+    /// Where the guest that runs on this thread may fault: its region space, and its
+    /// memory. A `Cell` that needs no initialisation may be read in a signal handler.
+    static GUEST: Cell<[(usize, usize); 2]> = const { Cell::new([(0, 0); 2]) };
+}
+
+/// A guest runs on this thread, until this is dropped.
+pub(crate) struct Running([(usize, usize); 2]);
+
+/// Notes that a guest begins to run that may fault at these addresses, until the
+/// value is dropped; another one that it runs in may be waiting for it.
+pub(crate) fn enter(spaces: [Option<Range<usize>>; 2]) -> Running {
+    let range = |space: Option<Range<usize>>| space.map_or((0, 0), |at| (at.start, at.end));
+    Running(GUEST.replace(spaces.map(range)))
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        GUEST.set(self.0);
+    }
+}
+
+fn is_guests(address: usize) -> bool {
+    let spaces = GUEST.get();
+    spaces
+        .iter()
+        .any(|(start, end)| (*start..*end).contains(&address))
+}
+
+/// Notes each fault of a guest in `store`, and leaves the rest to the engine. Guests
+/// run on this thread, so the signals that their faults are must not be blocked on it:
+/// the system ends a process for a fault that it cannot signal.
 pub(crate) fn watch(store: &mut wasmer::Store) {
     forward_bus_errors();
+    unblock();
     store.set_trap_handler(Some(Box::new(|_signal, info, _context| {
         // SAFETY: the system gives a handler with SA_SIGINFO a valid `siginfo_t`.
         let info = unsafe { &*info };
@@ -39,10 +72,30 @@ pub(crate) fn watch(store: &mut wasmer::Store) {
     })));
 }
 
-/// Lets the engine handle SIGBUS as it handles SIGSEGV.
+fn unblock() {
+    // SAFETY: an empty set is made, filled and given to the system, which changes
+    // this thread's signal mask and nothing else.
+    unsafe {
+        let mut signals: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut signals);
+        for signal in [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGILL,
+            libc::SIGFPE,
+            libc::SIGTRAP,
+        ] {
+            libc::sigaddset(&mut signals, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &signals, std::ptr::null_mut());
+    }
+}
+
+/// Lets the engine handle a guest's SIGBUS as it handles SIGSEGV, and nobody else's.
 ///
 /// A file that somebody else truncates while a guest reads it raises SIGBUS. On
-/// Linux the engine handles SIGSEGV alone, so the process would end.
+/// Linux the engine handles SIGSEGV alone, so the process would end. It must not see
+/// another's: not knowing it, it would give up its own handler of SIGSEGV.
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -51,36 +104,40 @@ fn forward_bus_errors() {
     use std::sync::{Once, OnceLock};
 
     type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+    type PlainHandler = extern "C" fn(libc::c_int);
     /// The engine's handler of SIGSEGV, and what handled SIGBUS before.
     static HANDLERS: OnceLock<(Handler, libc::sigaction)> = OnceLock::new();
 
     extern "C" fn on_bus_error(
-        _signal: libc::c_int,
+        signal: libc::c_int,
         info: *mut libc::siginfo_t,
         context: *mut libc::c_void,
     ) {
         let Some((engine, previous)) = HANDLERS.get() else {
             return;
         };
-        let before = program_counter(context);
-        // It asks which signal it was, and knows SIGSEGV.
-        engine(libc::SIGSEGV, info, context);
-        if program_counter(context) == before {
-            // Not in a guest. The same instruction faults again, and then what
-            // was there before answers it.
-            // SAFETY: `previous` came from `sigaction`.
-            unsafe { libc::sigaction(libc::SIGBUS, previous, std::ptr::null_mut()) };
+        // SAFETY: the system gives a handler with SA_SIGINFO a valid `siginfo_t`, and
+        // SIGBUS comes with an address.
+        if is_guests(unsafe { (*info).si_addr() } as usize) {
+            // It asks which signal it was, and knows SIGSEGV.
+            return engine(libc::SIGSEGV, info, context);
         }
-    }
-
-    fn program_counter(context: *mut libc::c_void) -> u64 {
-        // SAFETY: the system gives a handler with SA_SIGINFO a valid context.
-        let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-        #[cfg(target_arch = "x86_64")]
-        let counter = context.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
-        #[cfg(target_arch = "aarch64")]
-        let counter = context.uc_mcontext.pc;
-        counter
+        match previous.sa_sigaction {
+            // The same instruction faults again, and ends the process. Nobody can
+            // ignore a fault: that is the same.
+            // SAFETY: `previous` came from `sigaction`.
+            libc::SIG_DFL | libc::SIG_IGN => unsafe {
+                libc::sigaction(signal, previous, std::ptr::null_mut());
+            },
+            // SAFETY: a handler with SA_SIGINFO has this type.
+            handler if previous.sa_flags & libc::SA_SIGINFO != 0 => unsafe {
+                std::mem::transmute::<usize, Handler>(handler)(signal, info, context);
+            },
+            // SAFETY: and one without it has this one.
+            handler => unsafe {
+                std::mem::transmute::<usize, PlainHandler>(handler)(signal);
+            },
+        }
     }
 
     static ONCE: Once = Once::new();

@@ -3,6 +3,7 @@
 use super::address_space::AddressSpace;
 use std::cell::UnsafeCell;
 use std::io;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -59,6 +60,11 @@ impl MemoryState {
             refused: AtomicBool::new(false),
             for_window: AtomicBool::new(false),
         }))
+    }
+
+    /// The addresses that are reserved for it.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        self.space.addresses()
     }
 
     /// Its size in bytes.

@@ -18,7 +18,7 @@ mod ranges;
 mod shared;
 mod tunables;
 
-pub(crate) use address_space::{Inaccessible, Protection};
+pub(crate) use address_space::{AddressSpace, Inaccessible, Protection};
 pub(crate) use cache::{Cache, Key};
 pub(crate) use memory::{MemoryCell, MemoryState};
 pub(crate) use pages::{page_size, whole_pages};

@@ -26,6 +26,8 @@ struct Users {
     slice_mut: bool,
     reading_guests: usize,
     writing_guests: usize,
+    /// Whether a guest may have written behind the end, in the last page.
+    behind_end: bool,
 }
 
 // SAFETY: the pages stay mapped for as long as the value lives, and `users`
@@ -109,6 +111,19 @@ impl SharedBytes {
         } else {
             users.reading_guests -= 1;
         }
+        if writes && users.behind_end && self.len > 0 {
+            let behind = whole_pages(self.len) - self.len;
+            // SAFETY: the mapping has whole pages. No slice reaches behind the end, and
+            // a guest that still runs may lose there what it should not have.
+            unsafe { self.base.as_ptr().add(self.len).write_bytes(0, behind) };
+        }
+    }
+
+    /// From now on, a guest may write behind the end, in the last page: nobody shall
+    /// find it there later.
+    pub(crate) fn may_write_behind_end(&self) {
+        let mut users = self.users.lock().expect("no panic under this lock");
+        users.behind_end = true;
     }
 }
 

@@ -323,6 +323,12 @@ pub enum WindowProblem {
         /// How long the window was to be, in bytes.
         len: u32,
     },
+    /// The guest has as many windows as it may have at a time.
+    #[error("a guest may have {limit} windows at a time")]
+    TooMany {
+        /// How many.
+        limit: usize,
+    },
     /// A window of no bytes.
     #[error("a window must have at least one byte")]
     Empty,
@@ -413,8 +419,10 @@ impl fmt::Display for SourceLocation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trace {
-    /// One for each function that was running.
+    /// One for each function that was running, but for those that are left out.
     pub frames: Vec<Frame>,
+    /// How many of the outermost are left out.
+    pub omitted: usize,
 }
 
 /// A Wasm function that was running.
@@ -426,9 +434,10 @@ pub struct Frame {
 }
 
 impl Trace {
-    pub(crate) fn new(functions: impl Iterator<Item = String>) -> Self {
+    pub(crate) fn new(functions: impl Iterator<Item = String>, omitted: usize) -> Self {
         Self {
             frames: functions.map(|function| Frame { function }).collect(),
+            omitted,
         }
     }
 }
@@ -439,9 +448,9 @@ impl fmt::Display for Trace {
         for frame in self.frames.iter().take(SHOWN) {
             write!(f, "\n  in {}", frame.function)?;
         }
-        match self.frames.len().checked_sub(SHOWN) {
-            None | Some(0) => Ok(()),
-            Some(more) => write!(f, "\n  and {more} more"),
+        match self.frames.len().saturating_sub(SHOWN) + self.omitted {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// What a guest may use. The default is everything that the engine can give.
+/// What a guest may use. The default bounds what could harm the process: 1 GiB of
+/// memory, and 2^18 elements in each table. A service sets a deadline as well.
 ///
 /// ```
 /// use std::time::Duration;
@@ -12,7 +13,7 @@ use std::time::Duration;
 ///     .memory(16 << 20);
 /// # assert_eq!(limits.memory, Some(16 << 20));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
     /// How many instructions it may execute, all calls together, if its engine
@@ -33,10 +34,32 @@ pub struct Limits {
     pub stack: Option<usize>,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: Some(1 << 30),
+            table: Some(1 << 18),
+            ..Self::unlimited()
+        }
+    }
+}
+
 impl Limits {
-    /// No limit but the engine's own.
+    /// The default.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Everything that the engine can give. A guest can use up the process's memory
+    /// then, which ends the process where an allocation fails.
+    pub fn unlimited() -> Self {
+        Self {
+            fuel: None,
+            deadline: None,
+            memory: None,
+            table: None,
+            stack: None,
+        }
     }
 
     /// Sets [`Limits::fuel`].
