@@ -55,6 +55,7 @@ fn option(options: &mut Options, text: &str) {
         "initial-memory" => options.memory.initial = value.parse().ok(),
         "max-memory" => options.memory.max = value.parse().ok(),
         "stack-size" => options.memory.stack_size = value.parse().unwrap(),
+        "shared" => options.memory.shared = true,
         "no-stack-first" => options.stack_first = false,
         "global-base" => options.global_base = value.parse().ok(),
         "import-table" => options.table.import = true,

@@ -74,6 +74,7 @@ pub enum Opt {
     /// What genkan does not do; the value of the table's row says what that is.
     Refused(&'static str),
     RspQuoting,
+    SharedMemory,
     Soname,
     StackFirst,
     StartLib,
@@ -237,7 +238,7 @@ const OPTIONS: &[(Dashes, &str, Value, Opt)] = &[
     (Any, "rsp-quoting", Separate, Opt::RspQuoting),
     (Any, "rsp-quoting=", Joined, Opt::RspQuoting),
     (Any, "shared", None, SHARED),
-    (Two, "shared-memory", None, Opt::Refused("shared memory (threads)")),
+    (Two, "shared-memory", None, Opt::SharedMemory),
     (Any, "soname", Separate, Opt::Soname),
     (Any, "soname=", Joined, Opt::Soname),
     (Any, "stack-first", None, Opt::StackFirst),

@@ -127,6 +127,7 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
     memory.initial = Some(initial_memory).filter(|&size| size != 0);
     memory.max = Some(max_memory).filter(|&size| size != 0);
     memory.fixed = args.has(Opt::NoGrowableMemory);
+    memory.shared = args.has(Opt::SharedMemory);
     for value in args.values(Opt::Z) {
         match value.strip_prefix("stack-size=") {
             Some(size) => match integer(size) {
@@ -365,6 +366,7 @@ mod tests {
             (Some(131_072), Some(196_608), 1024)
         );
         assert!(memory("--no-growable-memory").fixed);
+        assert!(memory("--shared-memory").shared);
     }
 
     #[test]
@@ -453,7 +455,6 @@ mod tests {
             "-shared",
             "-pie",
             "--emit-relocs",
-            "--shared-memory",
             "--experimental-pic",
             "-m wasm64",
             "--page-size=1",

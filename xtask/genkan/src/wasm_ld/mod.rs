@@ -73,6 +73,7 @@ Memory and table:
   --import-memory[=MOD,NAME], --export-memory[=NAME]
                             [default: exported as memory]
   --initial-memory=BYTES, --max-memory=BYTES, --no-growable-memory, --initial-heap=BYTES
+  --shared-memory           Threads share it; needs objects with atomics
   -z stack-size=BYTES       [default: 65536]
   --no-stack-first          The stack lies after the data
   --global-base=ADDRESS     Where data begins
@@ -87,7 +88,7 @@ Messages:
   --threads=N               [default: one for each processor]
   -v, --version             Print the version
 
-Not implemented, and refused: -r, -shared, -pie, --emit-relocs, --shared-memory, wasm64,
+Not implemented, and refused: -r, -shared, -pie, --emit-relocs, wasm64,
 LLVM bitcode (-flto), --reproduce, --trace-symbol, --print-gc-sections.
 
 Examples:
