@@ -1,6 +1,6 @@
 //! Asks before it reads: errors are results here, and not traps.
 
-use guest::{Error, HostPtr};
+use genkan_guest::{Error, HostPtr};
 
 /// The little-endian number at `offset`; or a negative one that says why not.
 #[no_mangle]

@@ -1,6 +1,6 @@
 //! Reads a region in pieces into a buffer, changes them, and writes them back.
 
-use guest::HostPtr;
+use genkan_guest::HostPtr;
 
 #[no_mangle]
 pub extern "C" fn upper(text: HostPtr) -> u32 {

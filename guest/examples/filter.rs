@@ -1,7 +1,7 @@
 //! Filters a column of `f64`: those above a limit go to another region, and the
 //! host reads them there.
 
-use guest::HostPtr;
+use genkan_guest::HostPtr;
 
 #[no_mangle]
 pub extern "C" fn filter(column: HostPtr, above: HostPtr, limit: f64) -> u32 {

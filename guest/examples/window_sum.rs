@@ -1,7 +1,7 @@
 //! Adds up a region's 64-bit words, which appear in the guest's memory as a window:
 //! nothing is copied.
 
-use guest::HostPtr;
+use genkan_guest::HostPtr;
 
 #[no_mangle]
 pub extern "C" fn sum(data: HostPtr) -> u64 {

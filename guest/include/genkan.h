@@ -9,7 +9,7 @@
  *
  *     clang --target=wasm32 -O2 -c guest.c && cargo xtask build-guest guest.o
  *
- * The same functions for Rust are in the package `guest`.
+ * The same functions for Rust are in the package `genkan-guest`.
  */
 #ifndef GENKAN_H
 #define GENKAN_H
@@ -22,10 +22,10 @@
 /* What genkan_check gives, and genkan_try_map when negated. */
 enum genkan_status {
     GENKAN_OK = 0,
-    GENKAN_BAD_POINTER = 1,   /* never given, or its region was revoked */
+    GENKAN_BAD_POINTER = 1, /* never given, or its region was revoked */
     GENKAN_OUT_OF_BOUNDS = 2, /* beyond the region's end */
-    GENKAN_READ_ONLY = 3,     /* granted for reading */
-    GENKAN_NO_ROOM = 4        /* for a window, in the guest's memory */
+    GENKAN_READ_ONLY = 3, /* granted for reading */
+    GENKAN_NO_ROOM = 4 /* for a window, in the guest's memory */
 };
 
 typedef uint64_t genkan_pointer;
@@ -33,24 +33,38 @@ typedef uint64_t genkan_pointer;
 /* How many bytes there are from the pointer to its region's end. */
 GENKAN_IMPORT(len) uint64_t genkan_len(genkan_pointer pointer);
 
-/* Whether `length` bytes at the pointer can be read, or written if `write` is not 0:
- * a genkan_status, where the functions below would end the guest. */
+/* Whether `length` bytes at the pointer can be read, or written if `write` is not
+ * 0: a status, where the other functions would end the guest. */
 GENKAN_IMPORT(check) int32_t genkan_check(genkan_pointer pointer, uint64_t length, int32_t write);
 
-/* The number at the pointer and `offset` bytes further on. */
+/* The 8 bits at the pointer and `offset` bytes further on. */
 GENKAN_IMPORT(read_u8) uint32_t genkan_read_u8(genkan_pointer pointer, uint32_t offset);
+
+/* The 16 bits at the pointer and `offset` bytes further on. */
 GENKAN_IMPORT(read_u16) uint32_t genkan_read_u16(genkan_pointer pointer, uint32_t offset);
+
+/* The 32 bits at the pointer and `offset` bytes further on. */
 GENKAN_IMPORT(read_u32) uint32_t genkan_read_u32(genkan_pointer pointer, uint32_t offset);
+
+/* The 64 bits at the pointer and `offset` bytes further on. */
 GENKAN_IMPORT(read_u64) uint64_t genkan_read_u64(genkan_pointer pointer, uint32_t offset);
 
-/* Writes a number there. */
+/* Writes 8 bits there. */
 GENKAN_IMPORT(write_u8) void genkan_write_u8(genkan_pointer pointer, uint32_t offset, uint32_t value);
+
+/* Writes 16 bits there. */
 GENKAN_IMPORT(write_u16) void genkan_write_u16(genkan_pointer pointer, uint32_t offset, uint32_t value);
+
+/* Writes 32 bits there. */
 GENKAN_IMPORT(write_u32) void genkan_write_u32(genkan_pointer pointer, uint32_t offset, uint32_t value);
+
+/* Writes 64 bits there. */
 GENKAN_IMPORT(write_u64) void genkan_write_u64(genkan_pointer pointer, uint32_t offset, uint64_t value);
 
-/* Copies `length` bytes from the pointer into the guest's memory, or from it. */
+/* Copies `length` bytes from the pointer into the guest's memory. */
 GENKAN_IMPORT(read_into) void genkan_read_into(genkan_pointer pointer, void *target, uint32_t length);
+
+/* Copies `length` bytes from the guest's memory to the pointer. */
 GENKAN_IMPORT(write_from) void genkan_write_from(genkan_pointer pointer, const void *source, uint32_t length);
 
 /* Makes `length` bytes at the pointer appear in the guest's memory, without a copy,
@@ -58,10 +72,10 @@ GENKAN_IMPORT(write_from) void genkan_write_from(genkan_pointer pointer, const v
  * pointer's offset, up to a page. */
 GENKAN_IMPORT(map) void *genkan_map(genkan_pointer pointer, uint32_t length, int32_t write);
 
-/* The same, but what would end the guest is a negative genkan_status. */
+/* The same, but what would end the guest is a negative status. */
 GENKAN_IMPORT(try_map) int64_t genkan_try_map(genkan_pointer pointer, uint32_t length, int32_t write);
 
-/* Gives back what genkan_map gave. */
+/* Gives back what `map` gave. */
 GENKAN_IMPORT(unmap) void genkan_unmap(const void *address);
 
 #undef GENKAN_IMPORT

@@ -1,4 +1,6 @@
 //! The functions that the host offers. `include/genkan.h` has them for C.
+//!
+//! This file is written from the host's table, `host/src/abi.rs`.
 
 #[cfg(target_family = "wasm")]
 #[link(wasm_import_module = "genkan")]

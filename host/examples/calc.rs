@@ -3,7 +3,7 @@
 #[path = "../tests/guests/mod.rs"]
 mod guests;
 
-use host::{Access, Engine, Error, Guest, Region};
+use genkan_host::{Access, Engine, Error, Guest, Region};
 
 pub(crate) fn main() -> Result<(), Error> {
     let module = Engine::default().load(guests::example("calc"))?;

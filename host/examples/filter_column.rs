@@ -3,7 +3,7 @@
 #[path = "../tests/guests/mod.rs"]
 mod guests;
 
-use host::{Access, Engine, Error, Guest, Region};
+use genkan_host::{Access, Engine, Error, Guest, Region};
 
 pub(crate) fn main() -> Result<(), Error> {
     const COUNT: usize = 100_000;

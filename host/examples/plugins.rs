@@ -4,7 +4,7 @@
 #[path = "../tests/guests/mod.rs"]
 mod guests;
 
-use host::{Access, Engine, Error, Guest, Limits, Region, Setup};
+use genkan_host::{Access, Engine, Error, Guest, Limits, Region, Setup};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -22,14 +22,11 @@ pub(crate) fn main() -> Result<(), Error> {
             if job >= INSTANCES {
                 return Ok(());
             }
-            let setup = Setup {
-                limits: Limits {
-                    deadline: Some(Duration::from_secs(10)),
-                    memory: Some(4 << 20),
-                    ..Limits::default()
-                },
-                ..Setup::default()
-            };
+            let setup = Setup::new().limits(
+                Limits::new()
+                    .deadline(Duration::from_secs(10))
+                    .memory(4 << 20),
+            );
             let mut guest = Guest::with(&module, setup)?;
             let text = Region::copy_of(format!("job {job}: abc").as_bytes())?;
             guest.grant(&text, Access::ReadWrite)?;

@@ -4,7 +4,7 @@
 #[path = "../tests/guests/mod.rs"]
 mod guests;
 
-use host::{Access, Engine, Error, Guest, Region};
+use genkan_host::{Access, Engine, Error, Guest, Region};
 use std::io::Write;
 
 const WORDS: u64 = 32 << 20;

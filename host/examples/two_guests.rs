@@ -4,7 +4,7 @@
 #[path = "../tests/guests/mod.rs"]
 mod guests;
 
-use host::{Access, Engine, Error, Guest, Region};
+use genkan_host::{Access, Engine, Error, Guest, Region};
 
 pub(crate) fn main() -> Result<(), Error> {
     let engine = Engine::default();

@@ -3,7 +3,7 @@
 
 mod guests;
 
-use host::{Access, Engine, Error, Guest, PointerProblem, Region, Value};
+use genkan_host::{Access, Engine, Error, Guest, PointerProblem, Region, Value};
 use std::process::Command;
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};

@@ -2,16 +2,13 @@
 
 mod guests;
 
-use host::{Config, Engine, Error, Guest};
+use genkan_host::{Config, Engine, Error, Guest};
 use std::path::{Path, PathBuf};
 
 const GUEST: &[u8] = br#"(module (func (export "f") (result i32) (i32.const 7)))"#;
 
 fn config(cache: &Path) -> Config {
-    Config {
-        cache: Some(cache.into()),
-        ..Config::default()
-    }
+    Config::new().cache(cache)
 }
 
 /// Compiles or loads the guest, in a new engine, and calls it.
@@ -85,10 +82,7 @@ fn what_is_kept_is_used() {
         ),
         8
     );
-    let metered = Config {
-        metered: true,
-        ..config(&cache)
-    };
+    let metered = config(&cache).metered(true);
     assert_eq!(run(metered.clone(), GUEST), 7);
     assert_eq!(run(metered, GUEST), 7);
     assert_eq!(cache.read_dir().unwrap().count(), 3);
@@ -108,7 +102,8 @@ fn only_its_owner_may_write_it() {
     std::fs::set_permissions(&cache, PermissionsExt::from_mode(0o770)).unwrap();
     let error = Engine::new(config(&cache)).err().unwrap();
     assert!(matches!(error, Error::File { .. }), "{error:?}");
-    assert!(error.to_string().contains("others can write it"), "{error}");
+    let message = guests::chain(&error);
+    assert!(message.contains("others can write it"), "{message}");
     std::fs::remove_dir_all(&cache).unwrap();
     std::fs::write(&cache, "a file").unwrap();
     assert!(Engine::new(config(&cache)).is_err());

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 /// Runs the host; its exit code, and what it printed on stdout and stderr.
 fn host(args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_host"))
+    let output = Command::new(env!("CARGO_BIN_EXE_genkan-host"))
         .args(args)
         .output()
         .unwrap();
@@ -215,7 +215,7 @@ fn usage_errors_are_clap_s() {
 #[test]
 fn nobody_needs_to_read_the_result() {
     let calc = guests::example("calc");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_host"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_genkan-host"))
         .args([calc.to_str().unwrap(), "--data", "0,1,2,3", "20"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,10 +1,11 @@
 //! The fixtures in this host: every guest of the corpus, from every compiler, does
 //! what the table says. `xtask` runs the same table in other engines.
 
-use host::{Access, Engine, Error, Guest, Pointer, Region, Setup, Value};
+use genkan_host::{Access, Engine, Error, Guest, Module, Pointer, Region, Setup, Value, ValueType};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use xtask::fixtures::{Argument, Call, entries, module};
+use xtask::repository::Checkout;
 
 /// What a guest wrote.
 #[derive(Clone, Default)]
@@ -22,17 +23,14 @@ impl Write for Output {
 
 #[test]
 fn they_do_what_the_table_says() {
-    for entry in entries().unwrap() {
+    for entry in entries(&Checkout::find()).unwrap() {
         for compiler in entry.compilers() {
             println!("{} by {compiler}", entry.name);
             let module = Engine::default()
-                .load(module(&entry.name, &compiler))
+                .load(module(&Checkout::find(), &entry.name, &compiler))
                 .unwrap();
             let stdout = Output::default();
-            let setup = Setup {
-                stdout: Box::new(stdout.clone()),
-                ..Setup::default()
-            };
+            let setup = Setup::new().stdout(stdout.clone());
             let mut guest = Guest::with(&module, setup).unwrap();
             for call in &entry.calls {
                 check(&mut guest, &stdout, call);
@@ -51,7 +49,7 @@ fn check(guest: &mut Guest, stdout: &Output, call: &Call) {
         guest.grant(region, Access::ReadWrite).unwrap();
     }
     let pointers: Vec<Pointer> = regions.iter().map(Region::pointer).collect();
-    let args = arguments(guest, call, &pointers);
+    let args = arguments(guest.module(), call, &pointers);
     let outcome = guest.call::<Vec<Value>>(&call.export, &args);
     match (&call.trap, outcome) {
         (None, Ok(results)) => assert_eq!(
@@ -82,25 +80,21 @@ fn check(guest: &mut Guest, stdout: &Output, call: &Call) {
 }
 
 /// The arguments, with the types that the function wants.
-fn arguments(guest: &Guest, call: &Call, pointers: &[Pointer]) -> Vec<Value> {
-    let mut values = Vec::new();
-    for argument in &call.args {
-        let text = |suffix: &str| match argument {
-            Argument::Integer(number) => format!("{number}{suffix}"),
-            Argument::Float(number) => number.to_string(),
-            Argument::Data(number) => (pointers[*number].to_bits() as i64).to_string(),
-        };
-        // The rest only fills up: each is parsed for its own place.
-        let rest = call.args.len() - values.len() - 1;
-        let parse = |suffix| {
-            let mut texts = vec![text(suffix)];
-            texts.extend(std::iter::repeat_n("0".to_owned(), rest));
-            guest.parse_arguments(&call.export, values.len(), &texts)
-        };
-        let parsed = parse("i32").or_else(|_| parse("")).unwrap();
-        values.push(parsed[0]);
-    }
-    values
+fn arguments(module: &Module, call: &Call, pointers: &[Pointer]) -> Vec<Value> {
+    let function = module.exported(&call.export).unwrap();
+    let argument = |(argument, ty): (&Argument, &ValueType)| match (argument, ty) {
+        (Argument::Data(number), ValueType::I64) => pointers[*number].into(),
+        (Argument::Integer(number), ValueType::I32) => Value::I32(*number as i32),
+        (Argument::Integer(number), ValueType::I64) => Value::I64(*number),
+        (Argument::Float(number), ValueType::F32) => Value::F32(*number as f32),
+        (Argument::Float(number), ValueType::F64) => Value::F64(*number),
+        other => panic!("{}: {other:?}", call.export),
+    };
+    call.args
+        .iter()
+        .zip(&function.params)
+        .map(argument)
+        .collect()
 }
 
 fn number(value: Value) -> Argument {
@@ -109,5 +103,6 @@ fn number(value: Value) -> Argument {
         Value::I64(value) => Argument::Integer(value),
         Value::F32(value) => Argument::Float(value.into()),
         Value::F64(value) => Argument::Float(value),
+        other => panic!("{other:?}"),
     }
 }

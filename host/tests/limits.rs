@@ -2,15 +2,12 @@
 
 mod guests;
 
-use host::{Config, Engine, Error, Guest, Limits, Setup};
+use genkan_host::{Config, Engine, Error, Guest, Limits, Setup};
 use std::time::{Duration, Instant};
 
 fn guest(engine: &Engine, text: &str, limits: Limits) -> Result<Guest, Error> {
     let module = engine.compile(text.as_bytes()).unwrap();
-    let setup = Setup {
-        limits,
-        ..Setup::default()
-    };
+    let setup = Setup::new().limits(limits);
     Guest::with(&module, setup)
 }
 
@@ -29,15 +26,8 @@ const LOOP: &str = r#"(module (func (export "run") (loop (br 0))))"#;
 
 #[test]
 fn fuel_runs_out() {
-    let engine = Engine::new(Config {
-        metered: true,
-        ..Config::default()
-    })
-    .unwrap();
-    let limits = Limits {
-        fuel: Some(100_000),
-        ..Limits::default()
-    };
+    let engine = Engine::new(Config::new().metered(true)).unwrap();
+    let limits = Limits::new().fuel(100_000);
     let mut endless = guest(&engine, LOOP, limits.clone()).unwrap();
     assert!(matches!(
         endless.call::<()>("run", &[]),
@@ -65,16 +55,9 @@ fn fuel_runs_out() {
 
 #[test]
 fn a_start_function_has_an_end_as_well() {
-    let metered = Engine::new(Config {
-        metered: true,
-        ..Config::default()
-    })
-    .unwrap();
+    let metered = Engine::new(Config::new().metered(true)).unwrap();
     let text = "(module (func $f (loop (br 0))) (start $f))";
-    let limits = Limits {
-        deadline: Some(Duration::from_millis(30)),
-        ..Limits::default()
-    };
+    let limits = Limits::new().deadline(Duration::from_millis(30));
     let error = guest(&Engine::default(), text, limits).unwrap_err();
     assert!(matches!(error, Error::Deadline(_)), "{error:?}");
     works(&metered);
@@ -85,10 +68,7 @@ fn time_runs_out() {
     let engine = Engine::default();
     for milliseconds in [1, 20, 100] {
         let deadline = Duration::from_millis(milliseconds);
-        let limits = Limits {
-            deadline: Some(deadline),
-            ..Limits::default()
-        };
+        let limits = Limits::new().deadline(deadline);
         let mut endless = guest(&engine, LOOP, limits).unwrap();
         for _ in 0..3 {
             let start = Instant::now();
@@ -111,13 +91,7 @@ fn time_runs_out_for_a_guest_that_is_mostly_in_the_host() {
                 (func (export "run") (loop (call $nap) (br 0))))"#,
         )
         .unwrap();
-    let mut setup = Setup {
-        limits: Limits {
-            deadline: Some(Duration::from_millis(20)),
-            ..Limits::default()
-        },
-        ..Setup::default()
-    };
+    let mut setup = Setup::new().limits(Limits::new().deadline(Duration::from_millis(20)));
     setup.functions.add("env", "nap", |_, _| {
         std::thread::sleep(Duration::from_millis(1));
         Ok(Vec::new())
@@ -138,13 +112,8 @@ fn many_guests_with_deadlines_at_once() {
         for i in 0..16 {
             let module = &module;
             scope.spawn(move || {
-                let setup = Setup {
-                    limits: Limits {
-                        deadline: Some(Duration::from_millis(10 + i)),
-                        ..Limits::default()
-                    },
-                    ..Setup::default()
-                };
+                let setup =
+                    Setup::new().limits(Limits::new().deadline(Duration::from_millis(10 + i)));
                 let mut guest = Guest::with(module, setup).unwrap();
                 assert!(matches!(
                     guest.call::<()>("run", &[]),
@@ -161,10 +130,7 @@ fn recursion_ends() {
     let engine = Engine::default();
     let text = r#"(module (func $f (export "run") (param i64) (result i64)
         (i64.add (call $f (i64.add (local.get 0) (i64.const 1))) (local.get 0))))"#;
-    let small = Limits {
-        stack: Some(128 << 10),
-        ..Limits::default()
-    };
+    let small = Limits::new().stack(128 << 10);
     for limits in [Limits::default(), small] {
         let mut deep = guest(&engine, text, limits).unwrap();
         for _ in 0..3 {
@@ -178,10 +144,7 @@ fn recursion_ends() {
 #[test]
 fn memory_ends() {
     let engine = Engine::default();
-    let limits = || Limits {
-        memory: Some(1 << 20),
-        ..Limits::default()
-    };
+    let limits = || Limits::new().memory(1 << 20);
     for memory in [
         r#"(memory (export "memory") 1)"#,
         r#"(import "env" "memory" (memory 1))"#,
@@ -218,13 +181,7 @@ fn a_rust_guest_that_allocates_without_end() {
             }
         }"#,
     );
-    let setup = Setup {
-        limits: Limits {
-            memory: Some(8 << 20),
-            ..Limits::default()
-        },
-        ..Setup::default()
-    };
+    let setup = Setup::new().limits(Limits::new().memory(8 << 20));
     let mut guest = Guest::with(&guests::load(&path), setup).unwrap();
     let error = guest.call::<u32>("run", &[]).unwrap_err();
     assert!(
@@ -241,13 +198,10 @@ fn windows_do_not_count_as_memory() {
         (import "genkan" "map" (func $map (param i64 i32 i32) (result i32)))
         (export "map" (func $map))
         (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
-    let limits = Limits {
-        memory: Some(2 << 16),
-        ..Limits::default()
-    };
+    let limits = Limits::new().memory(2 << 16);
     let mut guest = guest(&engine, text, limits).unwrap();
-    let region = host::Region::zeroed(1 << 20).unwrap();
-    guest.grant(&region, host::Access::Read).unwrap();
+    let region = genkan_host::Region::zeroed(1 << 20).unwrap();
+    guest.grant(&region, genkan_host::Access::Read).unwrap();
     let args = [region.pointer().into(), (1 << 20).into(), 0.into()];
     assert_eq!(guest.call::<i32>("map", &args).unwrap(), 1 << 16);
     assert_eq!(guest.call::<i32>("grow", &[1.into()]).unwrap(), 17);
@@ -257,10 +211,7 @@ fn windows_do_not_count_as_memory() {
 #[test]
 fn tables_end() {
     let engine = Engine::default();
-    let limits = || Limits {
-        table: Some(10),
-        ..Limits::default()
-    };
+    let limits = || Limits::new().table(10);
     let text = r#"(module (table $t 5 funcref)
         (func (export "grow") (param i32) (result i32)
             (table.grow $t (ref.null func) (local.get 0))))"#;
@@ -313,9 +264,9 @@ fn a_panic_of_the_hosts_stops_the_guest_alone() {
         guest.read(65530, &mut bytes)?;
         assert_eq!(bytes, [1; 6]);
         match args {
-            [host::Value::I32(0)] => panic!("no zeros"),
-            [host::Value::I32(1)] => Err("no ones".into()),
-            [host::Value::I32(2)] => {
+            [genkan_host::Value::I32(0)] => panic!("no zeros"),
+            [genkan_host::Value::I32(1)] => Err("no ones".into()),
+            [genkan_host::Value::I32(2)] => {
                 guest.write(65530, &[1; 7])?;
                 unreachable!()
             }
@@ -338,15 +289,11 @@ fn a_panic_of_the_hosts_stops_the_guest_alone() {
     assert!(matches!(panic, Error::HostPanic { .. }));
     let error = run(1).unwrap_err();
     assert_eq!(
-        error.to_string(),
+        guests::chain(&error),
         "the host's function env.boom failed: no ones"
     );
-    assert!(
-        run(2)
-            .unwrap_err()
-            .to_string()
-            .contains("writable range of 7 bytes")
-    );
+    let error = guests::chain(&run(2).unwrap_err());
+    assert!(error.contains("writable range of 7 bytes"), "{error}");
     assert_eq!(run(3).unwrap(), 3);
     assert!(matches!(
         guest.call::<i64>("wrong", &[]),

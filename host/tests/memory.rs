@@ -2,7 +2,9 @@
 
 mod guests;
 
-use host::{Access, Engine, Error, Guest, Pointer, PointerError, PointerProblem, Region, Value};
+use genkan_host::{
+    Access, Engine, Error, Guest, Pointer, PointerError, PointerProblem, Region, Value,
+};
 
 /// Every function that a guest can import for the host's memory, passed on.
 const ALL: &str = r#"
@@ -484,7 +486,7 @@ fn the_host_and_a_running_guest_do_not_share_bytes() {
         )
         .unwrap();
     let region = std::sync::Arc::new(Region::zeroed(8).unwrap());
-    let mut setup = host::Setup::default();
+    let mut setup = genkan_host::Setup::default();
     let seen = std::sync::Arc::clone(&region);
     setup.functions.add("env", "touch", move |_, _| {
         seen.as_slice()?;
@@ -495,7 +497,7 @@ fn the_host_and_a_running_guest_do_not_share_bytes() {
     guest.call::<()>("run", &[]).unwrap();
     guest.grant(&region, Access::ReadWrite).unwrap();
     let error = guest.call::<()>("run", &[]).unwrap_err();
-    assert!(error.to_string().contains("in use"), "{error}");
+    assert!(guests::chain(&error).contains("in use"), "{error:?}");
     let held = region.as_slice().unwrap();
     assert!(matches!(
         guest.call::<()>("run", &[]),

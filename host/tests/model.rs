@@ -3,7 +3,7 @@
 
 mod guests;
 
-use host::{Access, Engine, Error, Guest, Module, Pointer, PointerProblem, Region, Value};
+use genkan_host::{Access, Engine, Error, Guest, Module, Pointer, PointerProblem, Region, Value};
 
 const FUNCTIONS: &str = r#"
     (import "genkan" "len" (func $len (param i64) (result i64)))
@@ -265,7 +265,12 @@ impl World {
         }
     }
 
-    fn call<R: host::Results>(&mut self, g: usize, name: &str, args: &[Value]) -> Result<R, Error> {
+    fn call<R: genkan_host::Results>(
+        &mut self,
+        g: usize,
+        name: &str,
+        args: &[Value],
+    ) -> Result<R, Error> {
         self.guests[g].call(name, args)
     }
 

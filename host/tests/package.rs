@@ -4,7 +4,7 @@
 mod guests;
 
 use genkan::build_guest::{LinkSettings, Memory};
-use host::{Access, Engine, Error, Guest, Region, Value};
+use genkan_host::{Access, Engine, Error, Guest, Region, Value};
 use std::path::PathBuf;
 use std::process::Command;
 

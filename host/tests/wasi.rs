@@ -3,7 +3,7 @@
 mod guests;
 
 use genkan::build_guest::PanicMode;
-use host::{Error, Guest, Setup, Value};
+use genkan_host::{Error, Guest, Setup, Value};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -35,16 +35,13 @@ fn run(
     env: &[(&str, &str)],
 ) -> (String, String, Option<Error>) {
     let (stdout, stderr) = (Kept::default(), Kept::default());
-    let setup = Setup {
-        args: args.iter().map(|arg| arg.to_string()).collect(),
-        env: env
-            .iter()
-            .map(|(k, v)| (k.to_string(), v.to_string()))
-            .collect(),
-        stdout: Box::new(stdout.clone()),
-        stderr: Box::new(stderr.clone()),
-        ..Setup::default()
-    };
+    let mut setup = Setup::new()
+        .args(args.iter().copied())
+        .stdout(stdout.clone())
+        .stderr(stderr.clone());
+    for (name, value) in env {
+        setup = setup.env(*name, *value);
+    }
     let mut guest = Guest::with(&guests::load(path), setup).unwrap();
     let error = guest.call::<()>("_start", &[]).err();
     (stdout.text(), stderr.text(), error)

@@ -5,12 +5,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use genkan::compile::workspace;
+use genkan::context::Repository as _;
+
+use crate::repository::Checkout;
 
 /// Builds the benchmark, optimised, and runs it; as JSON if `json`.
-pub fn run(json: bool) -> anyhow::Result<()> {
+pub fn run(checkout: &Checkout, json: bool) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = workspace().join("host/bench/Cargo.toml");
+    let manifest = checkout.root().join("host/bench/Cargo.toml");
     let mut command = Command::new(cargo);
     command
         .args(["run", "--release", "--quiet", "--locked", "--manifest-path"])

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use genkan::cli::Common;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use genkan::cli::{self, BUILD_HELP, BuildArgs, Common, RUN_HELP, RunArgs, Shared};
 use genkan::shell::Shell;
 
-use crate::{bench_host, bench_link, fixtures, reproduce};
+use crate::repository::Checkout;
+use crate::{bench_host, bench_link, fixtures, new, reproduce};
 
 /// Builds WebAssembly guests from Rust, with no tool outside Rust.
 #[derive(Debug, Parser)]
@@ -16,7 +17,14 @@ use crate::{bench_host, bench_link, fixtures, reproduce};
     name = "cargo xtask",
     bin_name = "cargo xtask",
     version,
-    max_term_width = 100
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  cargo xtask run                          the main job: builds calc, runs it, prints its result
+  cargo xtask build-guest my/guest.rs      any Rust file to a module
+  cargo xtask inspect target/guests/calc.wasm
+
+Exit codes: 0 done; 1 it failed, and stderr says why; 2 the command line is wrong."
 )]
 struct Cli {
     #[command(flatten)]
@@ -27,8 +35,33 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Compile a guest, link it in Rust, write the module
+    #[command(after_help = BUILD_HELP, alias = "build")]
+    BuildGuest(Box<BuildArgs>),
+    /// Build a guest and run it in the host
+    #[command(after_help = RUN_HELP)]
+    Run {
+        /// What to build, and what the host is told
+        #[command(flatten)]
+        arguments: Box<RunArgs>,
+        /// Build the host with optimisations: large guests compile faster
+        #[arg(long)]
+        release: bool,
+    },
+    /// Make a new guest that builds and runs at once
+    #[command(after_help = "\
+Examples:
+  cargo xtask new sum                     guest/examples/sum.rs
+  cargo xtask new --package ../sum        a package of its own, outside this workspace")]
+    New {
+        /// The guest's name; with --package, the folder to make
+        name: String,
+        /// Make a package instead of a file in guest/examples
+        #[arg(long)]
+        package: bool,
+    },
     #[command(flatten)]
-    Genkan(genkan::cli::Command),
+    Shared(Shared),
     /// Rebuild the fixtures, or check that they can be rebuilt bit for bit
     #[command(after_help = "\
 Examples:
@@ -85,37 +118,113 @@ Example: cargo xtask bench host --json > host.json")]
     },
 }
 
+/// The installed command's words, and what stands for them here.
+const WORDS: [(&str, &str); 8] = [
+    (
+        "GUEST is a path: to",
+        "GUEST is the name of an example in guest/examples, or a path: to",
+    ),
+    (
+        "Without it, the package in the current folder is built.",
+        "Without it, calc is built.",
+    ),
+    (
+        "Without -o, the module of a package is target/guests/NAME.wasm in the package's folder. That of a\n\
+         file is target/guests/NAME-HASH/NAME.wasm in the current folder, where HASH stands for the file's\n\
+         path:",
+        "Without -o, the module of an example is target/guests/NAME.wasm, and of another guest\n\
+         target/guests/NAME-HASH/NAME.wasm, where HASH stands for its path:",
+    ),
+    (
+        "genkan build                                  the package here, with its dependencies",
+        "genkan build                                  guest/examples/calc.rs",
+    ),
+    (
+        "genkan run                                    the package here",
+        "genkan run                                    prints `result: 22`",
+    ),
+    (
+        "genkan run -- --invoke add 20 22              with other arguments",
+        "genkan run calc -- --data 5,6,7 1             prints `result: 8`",
+    ),
+    ("genkan build", "cargo xtask build-guest"),
+    ("genkan ", "cargo xtask "),
+];
+
+/// The command line, with the words of this program.
+fn command() -> clap::Command {
+    cli::reworded(Cli::command(), &WORDS)
+}
+
 /// Runs the command line without the program's name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = Cli::parse_from(std::iter::once("cargo xtask".into()).chain(arguments));
-    genkan::cli::exit(execute(cli.common.shell(), cli.command))
+    let cli: Cli = cli::parse(command(), arguments);
+    cli::exit(execute(cli.common.shell(), cli.command))
 }
 
 fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Genkan(command) => return genkan::cli::execute(shell, command),
+    let mut checkout = Checkout::find();
+    let good = match command {
+        Command::BuildGuest(arguments) => return arguments.build(&checkout.context(shell)),
+        Command::Run { arguments, release } => {
+            checkout.optimised = release;
+            return arguments.run(&checkout.context(shell));
+        }
+        Command::New { name, package } => {
+            match package {
+                true => genkan::new::package(&checkout.context(shell), name.as_ref())?,
+                false => new::example(shell, &checkout, &name)?,
+            }
+            true
+        }
+        Command::Shared(command) => {
+            return cli::execute(&checkout.context(shell), command, self::command());
+        }
         Command::Fixtures {
             check,
             reproduce,
             toolchain,
-        } => {
-            let good = match (check, reproduce) {
-                (true, _) => fixtures::check(shell, &toolchain)?,
-                (_, true) => reproduce::reproduce(shell, &toolchain)?,
-                _ => fixtures::regenerate(shell, &toolchain)?,
-            };
-            if !good {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
-        Command::Bench { what } => match what {
-            Bench::Link { json, inputs: None } => bench_link::run(shell, json)?,
-            Bench::Link {
-                json,
-                inputs: Some(inputs),
-            } => bench_link::measure_all(shell, &inputs, json)?,
-            Bench::Host { json } => bench_host::run(json)?,
+        } => match (check, reproduce) {
+            (true, _) => fixtures::check(shell, &checkout, &toolchain)?,
+            (_, true) => reproduce::reproduce(shell, &checkout, &toolchain)?,
+            _ => fixtures::regenerate(shell, &checkout, &toolchain)?,
         },
+        Command::Bench { what } => {
+            match what {
+                Bench::Link { json, inputs: None } => bench_link::run(shell, &checkout, json)?,
+                Bench::Link {
+                    json,
+                    inputs: Some(inputs),
+                } => bench_link::measure_all(shell, &inputs, json)?,
+                Bench::Host { json } => bench_host::run(&checkout, json)?,
+            }
+            true
+        }
+    };
+    Ok(match good {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each replaced text is one that is there.
+    #[test]
+    fn nothing_of_the_installed_command_is_in_the_help() {
+        let mut text = String::new();
+        for command in command().get_subcommands() {
+            text += &command.clone().render_long_help().to_string();
+        }
+        for (from, to) in WORDS {
+            let to = to.replace("genkan build", "cargo xtask build-guest");
+            assert!(
+                text.contains(&to.replace("genkan run", "cargo xtask run")),
+                "{to}\n{text}"
+            );
+            assert!(!text.contains(from), "{from}");
+        }
     }
-    Ok(ExitCode::SUCCESS)
 }

@@ -10,8 +10,9 @@ use anyhow::{Context as _, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use genkan::build_guest::{self, LinkSettings, Parts, Request, target_folder};
-use genkan::compile::{Settings, workspace};
+use genkan::build_guest::{self, LinkSettings, Parts, Request};
+use genkan::compile::Settings;
+use genkan::context::Repository as _;
 use genkan::diff;
 use genkan::files;
 use genkan::guest::Guest;
@@ -19,6 +20,8 @@ use genkan::package;
 use genkan::shell::{self, Color, Shell};
 use genkan::toolchain::{self, Choice};
 use genkan::wat;
+
+use crate::repository::Checkout;
 
 /// The compilers that every guest is built with, unless it says otherwise.
 const COMPILERS: [&str; 2] = ["1.63.0", "1.95.0"];
@@ -42,7 +45,7 @@ pub struct Entry {
     pub strip: bool,
     /// How the object was made that lies beside a source in C.
     pub object: Option<String>,
-    /// What it must do: what tests, here and in the package `host`, run. They
+    /// What it must do: what tests, here and in the package `genkan-host`, run. They
     /// share one instance.
     pub calls: Vec<Call>,
 }
@@ -142,24 +145,22 @@ struct Made {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-fn folder() -> PathBuf {
-    workspace().join("fixtures")
-}
-
 /// The module of a guest by a compiler, as it is kept.
-pub fn module(name: &str, compiler: &str) -> PathBuf {
-    folder().join(format!("rustc-{compiler}/{name}.wasm"))
+pub fn module(checkout: &Checkout, name: &str, compiler: &str) -> PathBuf {
+    checkout
+        .fixtures()
+        .join(format!("rustc-{compiler}/{name}.wasm"))
 }
 
 /// Reads `guests.json`.
-pub fn entries() -> anyhow::Result<Vec<Entry>> {
-    let path = folder().join("guests.json");
+pub fn entries(checkout: &Checkout) -> anyhow::Result<Vec<Entry>> {
+    let path = checkout.fixtures().join("guests.json");
     let text = files::read(&path)?;
     serde_json::from_slice(&text).with_context(|| format!("in {}", path.display()))
 }
 
-fn manifest() -> anyhow::Result<Manifest> {
-    let path = folder().join("manifest.json");
+fn manifest(checkout: &Checkout) -> anyhow::Result<Manifest> {
+    let path = checkout.fixtures().join("manifest.json");
     if !path.exists() {
         return Ok(Manifest::default());
     }
@@ -229,18 +230,18 @@ impl Compilers {
 }
 
 /// Rebuilds what the compilers here can. `false` if a guest failed.
-pub fn regenerate(shell: Shell, only: &[String]) -> anyhow::Result<bool> {
-    let entries = entries()?;
+pub fn regenerate(shell: Shell, checkout: &Checkout, only: &[String]) -> anyhow::Result<bool> {
+    let entries = entries(checkout)?;
     let compilers = compilers(&entries, only)?;
-    let old = manifest()?;
-    let made = make_all(shell, &entries, &compilers)?;
+    let old = manifest(checkout)?;
+    let made = make_all(shell, checkout, &entries, &compilers)?;
     let mut failed = false;
     let mut records = BTreeMap::new();
     for ((guest, version), result) in made {
         match result {
             Ok(made) => {
                 for (path, bytes) in &made.files {
-                    let place = folder().join(path);
+                    let place = checkout.fixtures().join(path);
                     let changed = !files::read(&place).is_ok_and(|old| *old == **bytes);
                     if changed {
                         files::write(&place, bytes)?;
@@ -281,8 +282,8 @@ pub fn regenerate(shell: Shell, only: &[String]) -> anyhow::Result<bool> {
         manifest.compilers.insert(version.clone(), lines);
     }
     let text = serde_json::to_string_pretty(&manifest)? + "\n";
-    files::write(&folder().join("manifest.json"), text.as_bytes())?;
-    remove_strays(shell, &manifest)?;
+    files::write(&checkout.fixtures().join("manifest.json"), text.as_bytes())?;
+    remove_strays(shell, checkout, &manifest)?;
     Ok(!failed)
 }
 
@@ -296,23 +297,24 @@ fn linker() -> String {
 }
 
 /// Removes artifacts that no record names, of guests that are gone.
-fn remove_strays(shell: Shell, manifest: &Manifest) -> anyhow::Result<()> {
-    for path in strays(manifest)? {
+fn remove_strays(shell: Shell, checkout: &Checkout, manifest: &Manifest) -> anyhow::Result<()> {
+    for path in strays(checkout, manifest)? {
         shell.status("Removed", format_args!("fixtures/{path}"));
-        std::fs::remove_file(folder().join(path))?;
+        std::fs::remove_file(checkout.fixtures().join(path))?;
     }
     Ok(())
 }
 
 /// Files in the compilers' folders that no record names.
-fn strays(manifest: &Manifest) -> anyhow::Result<Vec<String>> {
+fn strays(checkout: &Checkout, manifest: &Manifest) -> anyhow::Result<Vec<String>> {
     let known: BTreeSet<&String> = manifest
         .fixtures
         .iter()
         .flat_map(|record| record.artifacts.keys())
         .collect();
     let mut strays = Vec::new();
-    for entry in folder()
+    for entry in checkout
+        .fixtures()
         .read_dir()?
         .flatten()
         .filter(|entry| entry.path().is_dir())
@@ -341,10 +343,10 @@ impl Manifest {
 
 /// Compares with what the compilers here make; writes nothing. `false` if
 /// anything differs.
-pub fn check(shell: Shell, only: &[String]) -> anyhow::Result<bool> {
-    let entries = entries()?;
+pub fn check(shell: Shell, checkout: &Checkout, only: &[String]) -> anyhow::Result<bool> {
+    let entries = entries(checkout)?;
     let compilers = compilers(&entries, only)?;
-    let manifest = manifest()?;
+    let manifest = manifest(checkout)?;
     let mut differences = Vec::new();
     if manifest.linker != linker() {
         differences.push(format!(
@@ -356,17 +358,17 @@ pub fn check(shell: Shell, only: &[String]) -> anyhow::Result<bool> {
     // What lies there is what was recorded, also where the compiler is missing.
     for record in &manifest.fixtures {
         for (path, artifact) in &record.artifacts {
-            let good = files::read(&folder().join(path))
+            let good = files::read(&checkout.fixtures().join(path))
                 .is_ok_and(|bytes| files::sha256(&bytes) == artifact.sha256);
             if !good {
                 differences.push(format!("{path} is not what manifest.json records"));
             }
         }
     }
-    for path in strays(&manifest)? {
+    for path in strays(checkout, &manifest)? {
         differences.push(format!("{path} is recorded nowhere"));
     }
-    for ((guest, version), result) in make_all(shell, &entries, &compilers)? {
+    for ((guest, version), result) in make_all(shell, checkout, &entries, &compilers)? {
         let Ok(made) = result.map_err(|error| {
             differences.push(format!(
                 "{guest} with rustc {version} cannot be built: {error:#}"
@@ -375,7 +377,7 @@ pub fn check(shell: Shell, only: &[String]) -> anyhow::Result<bool> {
             continue;
         };
         for (path, bytes) in &made.files {
-            match compare(path, bytes)? {
+            match compare(checkout, path, bytes)? {
                 None => shell.status("Same", format_args!("fixtures/{path}")),
                 Some(difference) => differences.push(difference),
             }
@@ -403,8 +405,8 @@ pub fn check(shell: Shell, only: &[String]) -> anyhow::Result<bool> {
 }
 
 /// How the file at `path` in `fixtures/` differs from `new`.
-fn compare(path: &str, new: &[u8]) -> anyhow::Result<Option<String>> {
-    let place = folder().join(path);
+fn compare(checkout: &Checkout, path: &str, new: &[u8]) -> anyhow::Result<Option<String>> {
+    let place = checkout.fixtures().join(path);
     if !place.exists() {
         return Ok(Some(format!("{path} is missing")));
     }
@@ -424,7 +426,12 @@ fn compare(path: &str, new: &[u8]) -> anyhow::Result<Option<String>> {
 type Results = Vec<((String, String), anyhow::Result<Made>)>;
 
 /// Builds all, in parallel, in the order of the table.
-fn make_all(shell: Shell, entries: &[Entry], compilers: &Compilers) -> anyhow::Result<Results> {
+fn make_all(
+    shell: Shell,
+    checkout: &Checkout,
+    entries: &[Entry],
+    compilers: &Compilers,
+) -> anyhow::Result<Results> {
     let mut jobs = Vec::new();
     for entry in entries {
         for version in entry.compilers() {
@@ -436,20 +443,28 @@ fn make_all(shell: Shell, entries: &[Entry], compilers: &Compilers) -> anyhow::R
     Ok(jobs
         .into_par_iter()
         .map(|(entry, version, choice)| {
-            let made = make(shell, entry, &version, choice);
+            let made = make(shell, checkout, entry, &version, choice);
             ((entry.name.clone(), version), made)
         })
         .collect())
 }
 
-fn make(shell: Shell, entry: &Entry, version: &str, choice: &Choice) -> anyhow::Result<Made> {
+fn make(
+    shell: Shell,
+    checkout: &Checkout,
+    entry: &Entry,
+    version: &str,
+    choice: &Choice,
+) -> anyhow::Result<Made> {
     // The command is recorded, so it must not depend on this terminal.
     let shell = Shell {
         color: Color::Auto,
         ..shell
     };
-    let guest = Guest::find(Some(&entry.name))?;
-    let out = target_folder()
+    let context = checkout.context(shell);
+    let guest = Guest::find(&context, Some(&entry.name))?;
+    let out = context
+        .target_folder()?
         .join("fixtures")
         .join(version)
         .join(&entry.name);
@@ -474,33 +489,25 @@ fn make(shell: Shell, entry: &Entry, version: &str, choice: &Choice) -> anyhow::
     let (module, sources) = match &guest {
         Guest::Source { root, file } => {
             let (parts, sources, command) = build_guest::compile_parts(
-                shell,
+                &context,
                 choice,
                 (root, file),
                 &out,
                 &Settings::default(),
             )?;
-            made.record.rustc = Some(without_paths(&command, choice, &out));
+            made.record.rustc = Some(without_paths(&command, checkout, choice, &out));
             made.files
                 .insert(path("o"), files::read(&parts.object)?.to_vec());
             (link(shell, &parts, &settings)?, sources)
         }
         Guest::Package(manifest) => {
-            let request = Request {
-                guest: guest.clone(),
-                objects: Vec::new(),
-                toolchain: toolchain::Request::default(),
-                settings: Settings::default(),
-                link: settings,
-                bin: None,
-                output: None,
-            };
-            let shell = Shell {
-                quiet: true,
-                ..shell
-            };
             let output = out.join("module.wasm");
-            let built = package::build(shell, &request, manifest, choice, &output)?;
+            let request = Request {
+                link: settings,
+                output: Some(output.clone()),
+                ..Request::new(guest.clone())
+            };
+            let built = package::build(&context.quiet(), &request, manifest, choice)?;
             let lock = manifest.with_file_name("Cargo.lock");
             let sources = built.sources.into_iter().chain([lock]).collect();
             (files::read(&output)?.to_vec(), sources)
@@ -522,7 +529,7 @@ fn make(shell: Shell, entry: &Entry, version: &str, choice: &Choice) -> anyhow::
     }
     made.files.insert(path("wasm"), module);
 
-    let workspace = workspace().canonicalize()?;
+    let workspace = checkout.root().canonicalize()?;
     for source in sources {
         let name = source.strip_prefix(&workspace).unwrap_or(&source);
         let hash = files::sha256(&files::read(&source)?);
@@ -554,17 +561,17 @@ fn link(shell: Shell, parts: &Parts, settings: &LinkSettings) -> anyhow::Result<
 }
 
 /// The command as anybody would type it: places by name.
-fn without_paths(command: &str, choice: &Choice, out: &Path) -> String {
-    let workspace = workspace();
+fn without_paths(command: &str, checkout: &Checkout, choice: &Choice, out: &Path) -> String {
+    let workspace = checkout.root();
     let canonical = workspace
         .canonicalize()
-        .unwrap_or_else(|_| workspace.clone());
+        .unwrap_or_else(|_| workspace.to_owned());
     [
         (choice.toolchain.rustc.as_path(), "rustc"),
         (choice.toolchain.sysroot.as_path(), "$SYSROOT"),
         (out, "$OUT"),
         (canonical.as_path(), "$WORKSPACE"),
-        (workspace.as_path(), "$WORKSPACE"),
+        (workspace, "$WORKSPACE"),
     ]
     .iter()
     .fold(command.to_owned(), |text, (path, name)| {
@@ -578,8 +585,9 @@ mod tests {
 
     #[test]
     fn every_guest_of_the_table_is_there() {
-        for entry in entries().unwrap() {
-            let guest = Guest::find(Some(&entry.name)).unwrap();
+        let checkout = Checkout::find();
+        for entry in entries(&checkout).unwrap() {
+            let guest = checkout.guest(Some(&entry.name)).unwrap();
             assert_eq!(guest.name(), entry.name);
             assert!(!entry.compilers().is_empty() && !entry.shows.is_empty());
         }
@@ -587,7 +595,7 @@ mod tests {
 
     #[test]
     fn an_unknown_compiler_is_an_error() {
-        let entries = entries().unwrap();
+        let entries = entries(&Checkout::find()).unwrap();
         let message = compilers(&entries, &["1.2.3".into()])
             .err()
             .unwrap()

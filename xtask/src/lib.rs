@@ -3,6 +3,9 @@
 
 pub mod bench_host;
 pub mod bench_link;
+pub mod clang;
 pub mod cli;
 pub mod fixtures;
+pub mod new;
+pub mod repository;
 pub mod reproduce;

@@ -14,7 +14,8 @@ use anyhow::{Context as _, ensure};
 use rayon::prelude::*;
 
 use crate::fixtures::{self, Entry};
-use genkan::compile::workspace;
+use crate::repository::Checkout;
+use genkan::context::Repository as _;
 use genkan::files;
 use genkan::shell::{self, Shell};
 use genkan::toolchain::{self, Choice, Toolchain};
@@ -197,8 +198,8 @@ const VARIATIONS: [Variation; 16] = [
 const USUAL: &str = "usual";
 
 /// Builds all guests under all variations; `false` if one changes a byte.
-pub fn reproduce(shell: Shell, only: &[String]) -> anyhow::Result<bool> {
-    let entries = fixtures::entries()?;
+pub fn reproduce(shell: Shell, checkout: &Checkout, only: &[String]) -> anyhow::Result<bool> {
+    let entries = fixtures::entries(checkout)?;
     let compilers = fixtures::compilers(&entries, only)?;
     let place = tempfile::tempdir().context("cannot make a temporary folder")?;
     let mut good = true;
@@ -210,14 +211,16 @@ pub fn reproduce(shell: Shell, only: &[String]) -> anyhow::Result<bool> {
             .collect();
         let place = place.path().join(version);
         let _ = writeln!(table, "rustc {version}, {} guests", guests.len());
-        let usual = build_all(&guests, choice, &place.join(USUAL), |_, _, _| Ok(()))?;
+        let usual = build_all(checkout, &guests, choice, &place.join(USUAL), |_, _, _| {
+            Ok(())
+        })?;
         for variation in &VARIATIONS {
             let folder = place.join(variation.name.replace(' ', "-"));
             shell.status(
                 "Building",
                 format_args!("rustc {version}: {}", variation.name),
             );
-            let outcome = match build_all(&guests, choice, &folder, variation.apply) {
+            let outcome = match build_all(checkout, &guests, choice, &folder, variation.apply) {
                 Err(error) => format!("not done: {error:#}"),
                 Ok(built) => {
                     let differ: Vec<&str> = usual
@@ -258,6 +261,7 @@ pub fn reproduce(shell: Shell, only: &[String]) -> anyhow::Result<bool> {
 type Bytes = BTreeMap<String, Vec<u8>>;
 
 fn build_all(
+    checkout: &Checkout,
     guests: &[&Entry],
     choice: &Choice,
     folder: &Path,
@@ -265,7 +269,7 @@ fn build_all(
 ) -> anyhow::Result<Bytes> {
     fs::create_dir_all(folder)?;
     let mut surroundings = Surroundings {
-        workspace: workspace().canonicalize()?,
+        workspace: checkout.root().canonicalize()?,
         target: folder.to_owned(),
         environment: Vec::new(),
         before: Vec::new(),

@@ -73,6 +73,13 @@ impl User {
     }
 }
 
+/// The path of the module that a build says it made.
+fn shown(stderr: &str) -> String {
+    let line = stderr.lines().find(|line| line.contains(" → ")).unwrap();
+    let path = line.split(" → ").nth(1).unwrap();
+    path.rsplit_once(" (").unwrap().0.to_owned()
+}
+
 fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
@@ -99,7 +106,7 @@ fn any_rust_file_becomes_a_module() {
         err.contains("Finished my guest in ") && err.contains("my guest.wasm ("),
         "{err}"
     );
-    let module = user.reads("target/guests/my guest.wasm");
+    let module = user.reads(&shown(&err));
     check(
         &module,
         r#"[{ "export": "add", "args": [20, 22], "result": 42 }]"#,
@@ -345,8 +352,7 @@ fn a_package_is_built_by_cargo_and_linked_here() {
     user.does(&["new", "--package", "sum"]);
     let manifest = String::from_utf8(user.reads("sum/Cargo.toml")).unwrap();
     assert!(manifest.contains("cdylib"));
-    user.does(&["build-guest", "sum"]);
-    let module = user.reads("target/guests/sum.wasm");
+    let module = user.reads(&shown(&user.does(&["build-guest", "sum"]).1));
     check(
         &module,
         r#"[{ "export": "add", "args": [20, 22], "result": 42 }]"#,

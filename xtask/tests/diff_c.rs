@@ -10,13 +10,13 @@
 
 mod linkers;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::LazyLock;
 
 use genkan::toolchain;
 use linkers::forge::archive;
 use linkers::{Size, engine};
+use xtask::clang;
 
 /// Options under which every case must do what it says; with sizes compared.
 const VARIANTS: [(&[&str], Size); 6] = [
@@ -31,51 +31,16 @@ const VARIANTS: [(&[&str], Size); 6] = [
     ),
 ];
 
-/// A clang that knows WebAssembly.
-static CLANG: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-    let versions = (14..40).rev().map(|version| format!("clang-{version}"));
-    let mut names = ["clang".to_owned()].into_iter().chain(versions);
-    let found = names.find(|name| {
-        let check = Command::new(name)
-            .args(["--target=wasm32", "-fsyntax-only", "-x", "c", "/dev/null"])
-            .output();
-        check.is_ok_and(|output| output.status.success())
-    });
-    if found.is_none() {
-        println!("skipped: clang is not installed");
-    }
-    found.map(PathBuf::from)
-});
-
-/// Debian's wasi-libc and clang's own library: where they are, if they are.
-fn libc() -> Option<Vec<String>> {
-    let builtins = Command::new(CLANG.as_ref()?)
-        .args(["--target=wasm32-wasip1", "-print-libgcc-file-name"])
-        .output()
-        .ok()?;
-    let builtins = String::from_utf8(builtins.stdout).ok()?;
-    // Where it looks for it is not where every distribution puts it.
-    let folder = Path::new(builtins.trim()).parent()?.parent()?;
-    let builtins = [
-        builtins.trim().into(),
-        folder.join("wasi/libclang_rt.builtins-wasm32.a"),
+/// The arguments of a program over wasi-libc.
+fn libc(clang: &Path) -> Vec<String> {
+    let libc = clang::wasi_libc(clang).expect("wasi-libc is installed");
+    vec![
+        format!("-L{}", libc.folder.display()),
+        libc.start_up.display().to_string(),
+        "a.o".into(),
+        "-lc".into(),
+        libc.builtins.display().to_string(),
     ]
-    .into_iter()
-    .find(|path: &PathBuf| path.is_file());
-    let start = Path::new("/usr/lib/wasm32-wasi/crt1-command.o");
-    match builtins.filter(|_| start.is_file()) {
-        Some(builtins) => Some(vec![
-            "-L/usr/lib/wasm32-wasi".into(),
-            start.display().to_string(),
-            "a.o".into(),
-            "-lc".into(),
-            builtins.display().to_string(),
-        ]),
-        None => {
-            println!("skipped: wasi-libc or clang's builtins for wasm32 are not installed");
-            None
-        }
-    }
 }
 
 #[derive(Default)]
@@ -180,16 +145,13 @@ fn build(case: &Case, clang: &Path, folder: &Path) {
 }
 
 fn differ(name: &str) {
-    let Some(clang) = CLANG.as_deref() else {
-        return;
-    };
+    let clang = &clang::newest().unwrap();
     let mut case =
         read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/diff_c/{name}.txt")));
     if case.libc {
-        let Some(link) = libc() else { return };
-        case.link = link;
+        case.link = libc(clang);
     }
-    let (toolchain, _) = linkers::toolchains().swap_remove(0);
+    let (toolchain, _) = linkers::toolchain();
     let folder = tempfile::tempdir().unwrap();
     build(&case, clang, folder.path());
     for (options, size) in VARIANTS {
@@ -263,15 +225,25 @@ fn a_directive_that_nobody_knows_fails() {
 
 /// A test for each case, so that they run side by side.
 macro_rules! cases {
-    ($($case:ident)*) => {
+    ($($case:ident)*; $($libc_case:ident)*) => {
         $(#[test]
+        #[cfg_attr(not(has_clang), ignore = "clang 16 or newer is not installed")]
         fn $case() {
             differ(stringify!($case));
         })*
 
+        $(#[test]
+        #[cfg_attr(
+            not(has_wasi_libc),
+            ignore = "clang 16 or newer, its builtins for wasm32 and wasi-libc are not all installed"
+        )]
+        fn $libc_case() {
+            differ(stringify!($libc_case));
+        })*
+
         #[test]
         fn every_case_has_its_test() {
-            let tested = [$(stringify!($case)),*];
+            let tested = [$(stringify!($case),)* $(stringify!($libc_case)),*];
             for path in linkers::cases("diff_c", "txt") {
                 let name = path.file_stem().unwrap().to_str().unwrap();
                 assert!(tested.contains(&name), "{name}");
@@ -304,9 +276,7 @@ cases! {
     missing_export
     no_entry_symbol
     pointers
-    program
     retain
-    returning_program
     section_symbols
     stack_last
     start_lib
@@ -319,5 +289,8 @@ cases! {
     warned_undefined
     weak
     whole_archive
-    wrap
+    wrap;
+    // Over wasi-libc:
+    program
+    returning_program
 }

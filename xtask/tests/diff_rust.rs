@@ -9,6 +9,7 @@ mod linkers;
 
 use std::path::Path;
 
+use genkan::toolchain::Toolchain;
 use linkers::Size;
 
 /// What wasm-ld can be asked to drop, and whether sizes are compared then.
@@ -19,30 +20,28 @@ const STRIPS: [(&[&str], Size); 4] = [
     (&["--strip-all", "--compress-relocations"], Size::Compared),
 ];
 
-fn differ(guest: &str) {
+fn differ(guest: &str, (toolchain, target): (Toolchain, String)) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/diff_rust/{guest}.rs"));
     let text = std::fs::read_to_string(&source).unwrap();
     let first = text.lines().next().unwrap_or_default();
     let options = first.strip_prefix("// options:").unwrap_or_default();
     let options: Vec<&str> = options.split_whitespace().collect();
     let only = first.strip_prefix("// target:").map(str::trim);
-    for (toolchain, target) in linkers::toolchains() {
-        if only.is_some_and(|only| only != target) {
-            continue;
-        }
-        for profile in [&["-Copt-level=2"][..], &["-g"]] {
-            let what = format!("{guest} ({target}, {}, {profile:?})", toolchain.origin);
-            let folder = tempfile::tempdir().unwrap();
-            let all = [&options[..], profile].concat();
-            let arguments = linkers::compile(&toolchain, &target, &source, &all, folder.path());
-            for (strip, size) in STRIPS {
-                let what = format!("{what} {strip:?}");
-                let mut arguments = arguments.clone();
-                arguments.extend(strip.iter().map(|&option| option.to_owned()));
-                let theirs = linkers::theirs(&toolchain, folder.path(), &arguments).module(&what);
-                let ours = linkers::ours(folder.path(), &arguments).module(&what);
-                linkers::assert_alike(&what, &ours, &theirs, size);
-            }
+    if only.is_some_and(|only| only != target) {
+        return;
+    }
+    for profile in [&["-Copt-level=2"][..], &["-g"]] {
+        let what = format!("{guest} ({target}, {}, {profile:?})", toolchain.origin);
+        let folder = tempfile::tempdir().unwrap();
+        let all = [&options[..], profile].concat();
+        let arguments = linkers::compile(&toolchain, &target, &source, &all, folder.path());
+        for (strip, size) in STRIPS {
+            let what = format!("{what} {strip:?}");
+            let mut arguments = arguments.clone();
+            arguments.extend(strip.iter().map(|&option| option.to_owned()));
+            let theirs = linkers::theirs(&toolchain, folder.path(), &arguments).module(&what);
+            let ours = linkers::ours(folder.path(), &arguments).module(&what);
+            linkers::assert_alike(&what, &ours, &theirs, size);
         }
     }
 }
@@ -52,8 +51,19 @@ macro_rules! guests {
     ($($guest:ident)*) => {
         $(#[test]
         fn $guest() {
-            differ(stringify!($guest));
+            differ(stringify!($guest), linkers::toolchain());
         })*
+
+        mod rust_1_63 {
+            $(#[test]
+            #[cfg_attr(
+                not(has_rustc_1_63),
+                ignore = "Rust 1.63 with wasm32-wasi is not installed"
+            )]
+            fn $guest() {
+                super::differ(stringify!($guest), super::linkers::old_toolchain());
+            })*
+        }
 
         #[test]
         fn every_guest_has_its_test() {

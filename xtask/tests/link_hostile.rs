@@ -98,7 +98,7 @@ fn options() -> Options {
 
 /// A real object: code, data, a table of functions, debug information.
 static OBJECT: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let (toolchain, target) = linkers::toolchains().swap_remove(0);
+    let (toolchain, target) = linkers::toolchain();
     let folder = tempfile::tempdir().unwrap();
     let object = folder.path().join("object.o");
     let mut rustc = genkan::toolchain::command(&toolchain.rustc);
@@ -540,7 +540,7 @@ fn a_symbol_larger_than_its_segment_is_no_harm() {
 /// All objects of a program: those on the command line and the members of the
 /// smaller libraries.
 static PROGRAM: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
-    let (toolchain, target) = linkers::toolchains().swap_remove(0);
+    let (toolchain, target) = linkers::toolchain();
     let folder = tempfile::tempdir().unwrap();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/diff_rust/dynamic.rs");
     let arguments = linkers::compile(

@@ -1,6 +1,6 @@
 //! A program of several threads, linked by genkan and by rust-lld: both do the
 //! same in node, where each thread is an instance of its own that shares the
-//! memory. Skipped without the target's std, and without node.
+//! memory.
 
 mod linkers;
 
@@ -69,16 +69,13 @@ fn run(folder: &Path, name: &str, module: &[u8]) -> String {
 }
 
 #[test]
+#[cfg_attr(not(has_node), ignore = "node is not installed")]
+#[cfg_attr(
+    not(has_wasip1_threads),
+    ignore = "the std of wasm32-wasip1-threads is not installed"
+)]
 fn a_program_of_threads_does_the_same() {
-    let (toolchain, _) = linkers::toolchains().swap_remove(0);
-    if !toolchain.sysroot.join("lib/rustlib").join(TARGET).is_dir() {
-        println!("skipped: the std of {TARGET} is not installed");
-        return;
-    }
-    if Command::new("node").arg("--version").output().is_err() {
-        println!("skipped: node is not installed");
-        return;
-    }
+    let (toolchain, _) = linkers::toolchain();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/threads/program.rs");
     for options in [
         &["-Copt-level=0"][..],

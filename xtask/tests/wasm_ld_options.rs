@@ -42,7 +42,7 @@ fn fails(folder: &Path, arguments: &[&str], text: &str) {
 
 /// An object whose only function is `name`, exported as it is global.
 fn object(folder: &Path, name: &str) -> Vec<u8> {
-    let (toolchain, target) = linkers::toolchains().swap_remove(0);
+    let (toolchain, target) = linkers::toolchain();
     let source = folder.join("source.rs");
     let text =
         format!("#![no_std]\n#[no_mangle] pub extern \"C\" fn {name}(n: i32) -> i32 {{ n + 1 }}");
@@ -65,7 +65,7 @@ fn object(folder: &Path, name: &str) -> Vec<u8> {
 /// Every spelling of every option, right and wrong, is known to both or neither.
 #[test]
 fn the_same_options_are_known() {
-    let (toolchain, _) = linkers::toolchains().swap_remove(0);
+    let (toolchain, _) = linkers::toolchain();
     let help = linkers::rust_lld(&toolchain)
         .arg("--help")
         .output()
@@ -407,7 +407,7 @@ fn listings() {
 /// Any number of threads, any folder: the same bytes.
 #[test]
 fn the_same_inputs_make_the_same_module() {
-    let (toolchain, target) = linkers::toolchains().swap_remove(0);
+    let (toolchain, target) = linkers::toolchain();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diff_rust/collections.rs");
     let folder = tempfile::tempdir().unwrap();
     let arguments = linkers::compile(&toolchain, &target, &source, &["-g"], folder.path());

@@ -1,7 +1,7 @@
 //! The guests that are measured, and the engines that ours is measured against.
 
 use anyhow::{Result, ensure};
-use host::{Access, Config, Engine, Guest, Region};
+use genkan_host::{Access, Config, Engine, Guest, Region};
 use std::path::Path;
 
 /// The memo's guest.
@@ -159,10 +159,7 @@ pub fn artifact() -> Result<Vec<u8>> {
 
 /// Starts with our cache, and runs the guest.
 pub fn cold_ours(cache: &Path, module: &Path) -> Result<()> {
-    let engine = Engine::new(Config {
-        cache: Some(cache.into()),
-        ..Config::default()
-    })?;
+    let engine = Engine::new(Config::new().cache(cache))?;
     let mut guest = Guest::new(&engine.load(module)?)?;
     let region = Region::copy_of(&[0, 1, 2, 3])?;
     guest.grant(&region, Access::Read)?;

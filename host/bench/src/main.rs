@@ -8,7 +8,7 @@ mod guests;
 mod measure;
 
 use anyhow::{Result, ensure};
-use host::{Access, Config, Engine, Guest, Region, Setup};
+use genkan_host::{Access, Config, Engine, Guest, Region, Setup};
 use measure::{Comparison, Floor, compare, faults};
 use std::hint::black_box;
 use std::path::Path;
@@ -269,10 +269,7 @@ fn cold_start() -> Result<Comparison> {
 fn fuel() -> Result<Comparison> {
     const STEPS: i32 = 1_000_000;
     let run = |metered| -> Result<_> {
-        let engine = Engine::new(Config {
-            metered,
-            ..Config::default()
-        })?;
+        let engine = Engine::new(Config::new().metered(metered))?;
         let mut guest = Guest::new(&engine.compile(guests::COMPUTE.as_bytes())?)?;
         Ok(move || -> Result<f64> {
             guest.set_fuel(u64::MAX >> 1);

@@ -3,12 +3,11 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use genkan::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
-use genkan::compile::Settings;
 use genkan::shell::Shell;
 use genkan::toolchain;
-use host::{Engine, Guest, Module};
+use genkan_host::{Engine, Guest, Module};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use xtask::repository::Checkout;
 
 /// The module of a guest in `guest/examples`.
 pub fn example(name: &str) -> PathBuf {
@@ -56,33 +55,32 @@ fn rust_with(name: &str, source: &str, link: LinkSettings) -> PathBuf {
 }
 
 fn build(source: &Path, name: &str, link: LinkSettings, rustc: Option<PathBuf>) -> PathBuf {
-    // Builds share a folder for what they make on the way.
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock();
     let output = folder().join(format!("{name}.wasm"));
-    let request = Request {
-        guest: genkan::guest::Guest::find(source.to_str()).unwrap(),
-        objects: Vec::new(),
-        toolchain: toolchain::Request {
-            rustc,
-            target: None,
-        },
-        settings: Settings::default(),
-        link,
-        bin: None,
-        output: Some(output.clone()),
-    };
     let shell = Shell {
         quiet: true,
         ..Shell::default()
     };
-    build_guest::build(shell, &request).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+    let checkout = Checkout::find();
+    let context = checkout.context(shell);
+    let guest = genkan::guest::Guest::find(&context, source.to_str()).unwrap();
+    let request = Request {
+        toolchain: toolchain::Request {
+            rustc,
+            target: None,
+        },
+        link,
+        output: Some(output.clone()),
+        ..Request::new(guest)
+    };
+    build_guest::build(&context, &request).unwrap_or_else(|e| panic!("{name}: {e:#}"));
     output
 }
 
 /// A folder for what tests make.
 pub fn folder() -> PathBuf {
-    let folder = build_guest::target_folder().join("tests");
+    let checkout = Checkout::find();
+    let folder = checkout.context(Shell::default()).target_folder();
+    let folder = folder.unwrap().join("tests");
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
@@ -95,4 +93,15 @@ pub fn load(path: &Path) -> Module {
 /// An instance of a module in text form.
 pub fn wat(text: &str) -> Guest {
     Guest::new(&Engine::default().compile(text.as_bytes()).unwrap()).unwrap()
+}
+
+/// The error with its causes, as the command line prints it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -1,20 +1,23 @@
 //! `build-guest`: a guest to a finished module.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
-use crate::compile::{self, Settings, workspace};
+use crate::compile::{self, Settings};
+use crate::context::Context;
 use crate::files;
+use crate::fingerprint::{self, Fingerprint};
 use crate::guest::Guest;
-use crate::kept;
 use crate::libraries::{self, Library};
 use crate::package;
 use crate::shell::{self, Shell};
-use crate::stamp::{self, Stamp};
 use crate::symbols;
 use crate::toolchain::{self, Choice, NotFound};
 use genkan_link::{Exports, Linked, Options, Panic, Report, Role, Strip, Unresolved};
@@ -74,8 +77,29 @@ pub struct Request {
     pub link: LinkSettings,
     /// Which program of a package.
     pub bin: Option<String>,
-    /// Where the module goes; `target/guests/NAME.wasm` if `None`.
+    /// Where the module goes, `-` for stdout; [`default_output`] if `None`.
     pub output: Option<PathBuf>,
+}
+
+impl Request {
+    /// The build of `guest` that a command line without options asks for.
+    pub fn new(guest: Guest) -> Self {
+        Request {
+            guest,
+            objects: Vec::new(),
+            toolchain: toolchain::Request::default(),
+            settings: Settings::default(),
+            link: LinkSettings::default(),
+            bin: None,
+            output: None,
+        }
+    }
+
+    /// The file that `-o` names; `None` for stdout too.
+    pub fn output_file(&self) -> anyhow::Result<Option<PathBuf>> {
+        let file = self.output.as_ref().filter(|path| !files::is_stdio(path));
+        Ok(file.map(std::path::absolute).transpose()?)
+    }
 }
 
 /// A module that was built.
@@ -87,43 +111,55 @@ pub struct Built {
     pub sources: Vec<PathBuf>,
     /// It was there already.
     pub fresh: bool,
+    /// What the host is told if the user says nothing, by the package's manifest.
+    pub arguments: Vec<OsString>,
 }
 
-/// The folder for modules and what is needed on the way.
-pub fn target_folder() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    // Relative to where the user stands, as cargo takes it.
-    let target = target.and_then(|path| std::path::absolute(path).ok());
-    target
-        .unwrap_or_else(|| workspace().join("target"))
-        .join("guests")
+/// Where the module `name` of `guest` goes in `folder` if the user does not say.
+/// Guests of one name are told apart by their paths; where the name alone does
+/// that (`is_unique`), there is nothing but the name.
+pub fn default_output(folder: &Path, guest: &Guest, name: &str, is_unique: bool) -> PathBuf {
+    let file = format!("{name}.wasm");
+    match is_unique {
+        true => folder.join(file),
+        false => folder
+            .join(format!("{name}-{}", short_hash(guest.path())))
+            .join(file),
+    }
+}
+
+/// Twelve digits that tell `path` from others.
+pub fn short_hash(path: &Path) -> String {
+    let mut hash = files::sha256(path.as_os_str().as_encoded_bytes());
+    hash.truncate(12);
+    hash
 }
 
 /// Builds, or finds that there is nothing to do. Says which.
-pub fn build(shell: Shell, request: &Request) -> anyhow::Result<Built> {
+pub fn build(context: &Context<'_>, request: &Request) -> anyhow::Result<Built> {
     let since = Instant::now();
-    let name = request.guest.name();
-    let output = match &request.output {
-        Some(path) => std::path::absolute(path)?,
-        None => target_folder().join(format!("{name}.wasm")),
-    };
+    let shell = context.shell;
     let choice = match toolchain::choose(shell, &request.toolchain) {
         Ok(choice) => Ok(choice),
+        // An object needs no compiler.
         Err(error) if error.is::<NotFound>() => Err(error),
         Err(error) => return Err(error),
     };
-    let mut built = match (&request.guest, choice) {
-        (Guest::Package(manifest), choice) => {
-            package::build(shell, request, manifest, &choice?, &output)?
-        }
+    let built = match (&request.guest, choice) {
+        (Guest::Package(manifest), choice) => package::build(context, request, manifest, &choice?)?,
         (Guest::Module(path), _) => bail!(
-            "{} is a finished module; there is nothing to build (`cargo xtask run` runs it)",
-            path.display()
+            "{} is a finished module; there is nothing to build (`{} run` runs it)",
+            path.display(),
+            context.program()
         ),
-        (_, choice) => build_here(shell, request, choice, &output)?,
+        (_, choice) => build_here(context, request, choice)?,
     };
-    let size = output.metadata().map_or(0, |metadata| metadata.len());
-    let shown = relative_to_here(&output);
+    let name = request.guest.name();
+    let size = built.path.metadata().map_or(0, |metadata| metadata.len());
+    let shown = match &request.output {
+        Some(output) if files::is_stdio(output) => PathBuf::from("stdout"),
+        _ => relative_to_here(&built.path),
+    };
     match built.fresh {
         true => shell.status(
             "Fresh",
@@ -135,68 +171,130 @@ pub fn build(shell: Shell, request: &Request) -> anyhow::Result<Built> {
         ),
         false => shell.finished(&name, since, &shown, size),
     }
-    built.path = output;
+    if let Some(output) = request.output.as_ref().filter(|path| files::is_stdio(path)) {
+        files::write_or_stdout(output, &files::read(&built.path)?)?;
+    }
     Ok(built)
+}
+
+/// Waits until no other process builds `guest` in `folder`; others wait until the
+/// file is closed.
+pub fn lock(shell: Shell, folder: &Path, guest: &Guest) -> anyhow::Result<File> {
+    let name = guest.name();
+    let path = folder
+        .join("locks")
+        .join(format!("{name}-{}", short_hash(guest.path())));
+    let context = || format!("cannot lock {}", path.display());
+    std::fs::create_dir_all(folder.join("locks")).with_context(context)?;
+    let file = File::create(&path).with_context(context)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            shell.status(
+                "Blocking",
+                format_args!("waiting for another build of {name}"),
+            );
+            file.lock().with_context(context)?;
+        }
+        // As cargo does it: some network file systems have no locks.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(error)) => return Err(error).with_context(context),
+    }
+    Ok(file)
 }
 
 /// Builds a source or an object with this program's own linker.
 fn build_here(
-    shell: Shell,
+    context: &Context<'_>,
     request: &Request,
     choice: anyhow::Result<Choice>,
-    output: &Path,
 ) -> anyhow::Result<Built> {
-    let stamps = target_folder().join("stamps");
+    let (guest, objects) = (&request.guest, &request.objects);
+    let folder = context.target_folder()?;
+    let name = guest.name();
+    let known = |repository: &dyn crate::context::Repository| repository.guest(Some(&name));
+    let is_unique = context.repository.and_then(known).as_ref() == Some(guest);
+    let output = request
+        .output_file()?
+        .unwrap_or_else(|| default_output(&folder, guest, &name, is_unique));
+    let _lock = lock(context.shell, &folder, guest)?;
+
+    let fingerprints = folder.join("fingerprints");
     let found = choice
         .as_ref()
         .ok()
         .map(|choice| (&choice.toolchain, &choice.triple));
-    let (guest, objects) = (&request.guest, &request.objects);
     let settings = format!(
         "{found:?} {guest:?} {objects:?} {:?} {:?}",
         request.settings, request.link
     );
-    if let Some(sources) = stamp::current(&stamps, output, &settings) {
+    if let Some(sources) = fingerprint::current(&fingerprints, &output, &settings) {
         return Ok(Built {
-            path: output.to_owned(),
+            path: output,
             sources,
             fresh: true,
+            arguments: Vec::new(),
         });
     }
     let no_compiler = choice.as_ref().err().map(ToString::to_string);
-    let (parts, sources) = parts(shell, request, choice)?;
+    let (parts, sources) = parts(context, request, choice)?;
     let environment = &parts.environment;
-    let linked = link(shell, &parts, &request.link, false);
+    let linked = link(context.shell, &parts, &request.link, false);
     let (linked, libraries) = match no_compiler {
         // Then what is missing are the compiler's libraries.
         Some(reason) => linked.context(reason)?,
         None => linked?,
     };
     for warning in &linked.warnings {
-        shell.warn(warning);
+        context.shell.warn(warning);
     }
-    files::write(output, &linked.module)?;
+    warn_without_exports(context.shell, guest, &linked.module);
+    files::write(&output, &linked.module)?;
     let libraries: Vec<PathBuf> = libraries.into_iter().map(|library| library.path).collect();
-    if let Some(stamp) = Stamp::new(settings, output, environment, &sources, &libraries) {
-        stamp.save(&stamps)?;
+    let fingerprint = Fingerprint::new(settings, &output, environment, &sources, &libraries);
+    if let Some(fingerprint) = fingerprint {
+        fingerprint.save(&fingerprints)?;
     }
     Ok(Built {
-        path: output.to_owned(),
+        path: output,
         sources,
         fresh: false,
+        arguments: Vec::new(),
     })
 }
 
+/// A guest that nobody can call is seldom what its author wanted.
+pub fn warn_without_exports(shell: Shell, guest: &Guest, module: &[u8]) {
+    use wasmparser::{ExternalKind, Parser, Payload};
+    let exports = Parser::new(0)
+        .parse_all(module)
+        .filter_map(|payload| match payload {
+            Ok(Payload::ExportSection(reader)) => Some(reader),
+            _ => None,
+        });
+    let mut exports = exports.flatten().flatten();
+    if !exports.any(|export| export.kind == ExternalKind::Func) {
+        shell.warn(format_args!(
+            "{} exports no function, so nobody can call it. An export is written\n    \
+             #[no_mangle] pub extern \"C\" fn name() {{ … }}\n\
+             with #[unsafe(no_mangle)] in Rust 2024; a program has `fn main`",
+            guest.path().display()
+        ));
+    }
+}
+
 /// Why `symbol` is in the module, for `--why`.
-pub fn why(shell: Shell, request: &Request, symbol: &str) -> anyhow::Result<String> {
-    if let Guest::Package(_) = request.guest {
+pub fn why(context: &Context<'_>, request: &Request, symbol: &str) -> anyhow::Result<String> {
+    if let Guest::Package(_) | Guest::Module(_) = request.guest {
         bail!(
-            "--why works for .rs and .o guests; `cargo xtask inspect` shows a package's functions"
+            "--why works for .rs and .o guests; `{} inspect` shows a module's functions",
+            context.program()
         );
     }
-    let choice = toolchain::choose(shell, &request.toolchain);
-    let (parts, _) = parts(shell, request, choice)?;
-    let (linked, _) = link(shell, &parts, &request.link, true)?;
+    let choice = toolchain::choose(context.shell, &request.toolchain);
+    let _lock = lock(context.shell, &context.target_folder()?, &request.guest)?;
+    let (parts, _) = parts(context, request, choice)?;
+    let (linked, _) = link(context.shell, &parts, &request.link, true)?;
     explain(&linked.report, symbol)
 }
 
@@ -219,7 +317,7 @@ pub struct Parts {
 
 /// Compiles, if there is a source; the second value is what people edit.
 fn parts(
-    shell: Shell,
+    context: &Context<'_>,
     request: &Request,
     choice: anyhow::Result<Choice>,
 ) -> anyhow::Result<(Parts, Vec<PathBuf>)> {
@@ -230,20 +328,18 @@ fn parts(
         .collect::<Result<_, _>>()?;
     let (mut parts, mut sources) = match (&request.guest, choice) {
         (Guest::Source { root, file }, Ok(choice)) => {
-            let folder = object_folder(request, &choice);
+            let folder = object_folder(context, request, &choice)?;
             let (parts, sources, _) =
-                compile_parts(shell, &choice, (root, file), &folder, &request.settings)?;
+                compile_parts(context, &choice, (root, file), &folder, &request.settings)?;
             (parts, sources)
         }
-        (Guest::Source { root, file }, Err(error)) => {
+        (Guest::Source { file, .. }, Err(error)) => {
             // No compiler, but perhaps the object that one made of this file.
-            let Some(kept) = kept::kept_object(root, file) else {
-                return Err(error.context(format!(
-                    "cannot compile {}, and fixtures/ keeps no object of it as it is",
-                    file.display()
-                )));
+            let repository = context.repository;
+            let Some(kept) = repository.and_then(|repository| repository.kept_object(file)) else {
+                return Err(error.context(format!("cannot compile {}", file.display())));
             };
-            shell.status(
+            context.shell.status(
                 "Using",
                 format_args!("{} (no compiler; its source is unchanged)", kept.display()),
             );
@@ -271,14 +367,14 @@ fn parts(
 /// Compiles the crate at `source` and gathers what its object is linked with;
 /// also returns the files that were read, and the rustc command.
 pub fn compile_parts(
-    shell: Shell,
+    context: &Context<'_>,
     choice: &Choice,
     source: (&Path, &Path),
     folder: &Path,
     settings: &Settings,
 ) -> anyhow::Result<(Parts, Vec<PathBuf>, String)> {
     let version = choice.toolchain.version()?;
-    let compiled = compile::compile(shell, choice, &version, source, folder, settings)?;
+    let compiled = compile::compile(context, choice, &version, source, folder, settings)?;
     let host_functions = crate::source::host_functions(&compiled.sources)?;
     let parts = Parts {
         object: compiled.object,
@@ -330,14 +426,18 @@ fn defined_functions(path: &Path) -> anyhow::Result<BTreeSet<String>> {
 
 /// Where the objects of a guest go. Another file, compiler or target is another
 /// folder, so that what runs at the same time does not meet.
-fn object_folder(request: &Request, choice: &Choice) -> PathBuf {
+fn object_folder(
+    context: &Context<'_>,
+    request: &Request,
+    choice: &Choice,
+) -> anyhow::Result<PathBuf> {
     let key = format!(
         "{:?} {:?} {}",
         request.guest, choice.toolchain.rustc, choice.triple
     );
     let hash = files::sha256(key.as_bytes());
     let name = format!("{}-{}", request.guest.name(), &hash[..12]);
-    target_folder().join("objects").join(name)
+    Ok(context.target_folder()?.join("objects").join(name))
 }
 
 /// Links `parts`; also returns the libraries that it opened.

@@ -1,7 +1,10 @@
 //! The commands and their options, as clap reads them.
+//!
+//! Texts are those of the installed command; `cargo xtask`, which has the same
+//! commands and more, puts its own words in ([`reworded`]).
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -9,11 +12,12 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
 use crate::compile::Settings;
+use crate::context::Context;
 use crate::guest::Guest;
 use crate::shell::{self, Color, Shell};
-use crate::{diff, files, inspect, new, run, toolchain, wat, watch};
+use crate::{cargo, diff, files, inspect, new, run, toolchain, wat, watch};
 
-/// Builds WebAssembly guests from Rust, with no tool outside Rust.
+/// Builds WebAssembly guests from Rust, and runs them, with no tool outside Rust.
 #[derive(Debug, Parser)]
 #[command(
     name = "genkan",
@@ -21,9 +25,10 @@ use crate::{diff, files, inspect, new, run, toolchain, wat, watch};
     max_term_width = 100,
     after_help = "\
 Examples:
-  cargo xtask run                          the main job: builds calc, runs it, prints its result
-  cargo xtask build-guest my/guest.rs      any Rust file to target/guests/guest.wasm
-  cargo xtask inspect target/guests/guest.wasm
+  genkan new plugin                        a guest to start from, in the folder plugin
+  cd plugin && genkan run                  builds it, runs it, prints its result
+  genkan build my/guest.rs -o guest.wasm   any Rust file to a module
+  genkan inspect guest.wasm                what is in it
 
 Exit codes: 0 done; 1 it failed, and stderr says why; 2 the command line is wrong."
 )]
@@ -67,90 +72,121 @@ impl Common {
     }
 }
 
-/// The commands.
+/// The installed command's own; `cargo xtask` has others by these names.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Command {
     /// Compile a guest, link it in Rust, write the module
-    #[command(after_help = "\
-GUEST is the name of an example of the package `guest`; a path to a .rs file, to a package (its
-folder or its Cargo.toml), or to an object from any compiler. Without it, `calc` is built.
-
-Examples:
-  cargo xtask build-guest                              guest/examples/calc.rs
-  cargo xtask build-guest ../guest.rs -o guest.wasm    any Rust file
-  cargo xtask build-guest . --memory export            the package here, with its dependencies
-  cargo xtask build-guest guest.rs helper.o libx.a     with objects and archives from elsewhere
-  cargo xtask build-guest calc --rustc ~/old/bin/rustc --target wasm32-wasi
-
-Exit codes: 0 the module is written; 1 it is not; 2 the command line is wrong.")]
-    #[command(visible_alias = "build-guest")]
-    Build(BuildArgs),
+    #[command(after_help = BUILD_HELP)]
+    Build(Box<BuildArgs>),
     /// Build a guest and run it in the host
+    #[command(after_help = RUN_HELP)]
+    Run(Box<RunArgs>),
+    /// Make a new guest, a package that builds and runs at once
     #[command(after_help = "\
-Besides what build-guest takes, GUEST may be a finished module, .wasm or .wat. What follows `--`
-goes to the host; `cargo xtask run -- --help` shows what it takes.
+Example: genkan new plugin && cd plugin && genkan run
+
+The guest API, genkan-guest, is put into the package, so that it can be built by everybody, by
+plain cargo and without a network. Nothing that exists is overwritten.")]
+    New {
+        /// The folder to make; its name is the guest's
+        folder: PathBuf,
+    },
+    #[command(flatten)]
+    Shared(Shared),
+}
+
+/// What follows the help of `build`.
+pub const BUILD_HELP: &str = "\
+GUEST is a path: to a .rs file, to a package (its folder or its Cargo.toml), or to an object from
+any compiler. Without it, the package in the current folder is built.
+
+Without -o, the module of a package is target/guests/NAME.wasm in the package's folder. That of a
+file is target/guests/NAME-HASH/NAME.wasm in the current folder, where HASH stands for the file's
+path: guests of one name do not meet. CARGO_TARGET_DIR replaces target. The path is shown.
 
 Examples:
-  cargo xtask run                                      prints `result: 22`
-  cargo xtask run calc -- --data 5,6,7 1               prints `result: 8`
-  cargo xtask run module.wat -- --invoke add 1 2
+  genkan build                                  the package here, with its dependencies
+  genkan build ../guest.rs -o guest.wasm        any Rust file
+  genkan build . --memory export                with a memory of its own, for any engine
+  genkan build guest.rs helper.o libx.a         with objects and archives from elsewhere
+  genkan build guest.rs --rustc 1.63.0          with another compiler
 
-Exit codes: 0 the guest ended well; 1 it did not; 2 the command line is wrong.")]
-    Run {
-        /// What to build
-        #[command(flatten)]
-        build: BuildArgs,
-        /// Build the host with optimisations: large guests compile faster
-        #[arg(long)]
-        release: bool,
-        /// Arguments of the host
-        #[arg(last = true, value_name = "HOST ARGS")]
-        host: Vec<OsString>,
-    },
+Exit codes: 0 the module is written; 1 it is not; 2 the command line is wrong.";
+
+/// What follows the help of `run`.
+pub const RUN_HELP: &str = "\
+Besides what build takes, GUEST may be a finished module, .wasm or .wat. What follows `--` goes to
+the host; `genkan run GUEST -- --help` shows what it takes. Where nothing follows, a package is run
+as its Cargo.toml says, a list in [package.metadata.genkan]: run = [\"--invoke\", \"add\", \"1\", \"2\"].
+
+Examples:
+  genkan run                                    the package here
+  genkan run -- --invoke add 20 22              with other arguments
+  genkan run sum.rs -- --data 5,6,7             grants it three bytes; passes their pointer
+  genkan run module.wat -- --invoke add 1 2
+
+Exit codes: 0 the guest ended well; 1 it did not; 2 the command line is wrong; a program's own.";
+
+/// The commands that `cargo xtask` has as well.
+#[derive(Debug, Subcommand)]
+pub enum Shared {
     /// Build and run a guest again whenever its source changes
     #[command(
-        after_help = "Example: cargo xtask watch calc -- --data 1,2,3 4\n\nEnd it with Ctrl-C."
+        after_help = "Example: genkan watch guest.rs -- --data 1,2,3 4\n\nEnd it with Ctrl-C. A guest that still runs when its source changes is ended."
     )]
-    Watch {
-        /// What to build
-        #[command(flatten)]
-        build: BuildArgs,
-        /// Arguments of the host
-        #[arg(last = true, value_name = "HOST ARGS")]
-        host: Vec<OsString>,
-    },
+    Watch(Box<RunArgs>),
     /// Show an object or a module as text
-    #[command(after_help = "Example: cargo xtask wat target/guests/calc.wasm | less")]
+    #[command(after_help = "Example: genkan wat guest.wasm | less")]
     Wat {
-        /// An object or a module
+        /// An object or a module; - is stdin
         file: PathBuf,
         /// Write the text here instead of stdout
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
     /// Show what is in a module: interface, memory, sizes
-    #[command(after_help = "Example: cargo xtask inspect target/guests/calc.wasm")]
-    Inspect {
-        /// A module or an object
-        file: PathBuf,
-        /// As JSON, sizes in bytes
-        #[arg(long)]
-        json: bool,
-    },
+    #[command(after_help = "\
+Examples:
+  genkan inspect guest.wasm
+  genkan inspect big.wasm --top 20             its 20 largest functions and crates
+  genkan inspect big.wasm --html big.html      a treemap with search, and why each is there")]
+    Inspect(InspectArgs),
     /// Show how two modules differ
     #[command(after_help = "\
-Example: cargo xtask diff old.wasm new.wasm
+Examples:
+  genkan diff old.wasm new.wasm
+  genkan diff old.wasm new.wasm --html sizes.html
 
-Exit codes: 0 they are the same bytes; 1 they differ, or one cannot be read.")]
+Exit codes: 0 they are the same bytes; 1 they differ; 2 one cannot be read, or the command line is
+wrong.")]
     Diff {
-        /// The module before
+        /// The module before; - is stdin
         old: PathBuf,
-        /// The module after
+        /// The module after; - is stdin
         new: PathBuf,
+        /// Draw sizes before and after as a page, besides
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
-    /// Show which compilers are here and which one would be used
+    /// Run cargo with genkan as the linker of every Wasm target
+    #[command(
+        disable_help_flag = true,
+        after_help = "\
+Example: genkan cargo build --target wasm32-wasip1 --release
+
+All arguments are cargo's, and so is the exit code. The targets are wasm32-wasip1, -wasip2, -wasip3,
+-wasip1-threads, -unknown-unknown and wasm32v1-none; components are made by the wasm-component-ld
+that comes with Rust. Your flags and configuration stay in force, but for the linker. To have it so
+without this command, see `genkan toolchain`."
+    )]
+    Cargo {
+        /// As cargo's
+        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Show which compilers are here, which one would be used, and how cargo can link with genkan
     #[command(after_help = "\
-Example: cargo xtask toolchain --rustc ~/old/bin/rustc
+Example: genkan toolchain --rustc 1.63.0
 
 Exit codes: 0 a guest can be compiled; 1 it cannot, and what to type is shown.")]
     Toolchain {
@@ -158,21 +194,9 @@ Exit codes: 0 a guest can be compiled; 1 it cannot, and what to type is shown.")
         #[command(flatten)]
         toolchain: ToolchainArgs,
     },
-    /// Make a new guest that builds and runs at once
-    #[command(after_help = "\
-Examples:
-  cargo xtask new sum                     guest/examples/sum.rs
-  cargo xtask new --package ../sum        a package of its own, outside this workspace")]
-    New {
-        /// The guest's name; with --package, the folder to make
-        name: String,
-        /// Make a package instead of a file in guest/examples
-        #[arg(long)]
-        package: bool,
-    },
     /// Print a completion script for a shell
     #[command(
-        after_help = "Example: cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask"
+        after_help = "Example: genkan completions bash > ~/.local/share/bash-completion/completions/genkan"
     )]
     Completions {
         /// The shell
@@ -187,11 +211,41 @@ Examples:
     },
 }
 
+/// What to build, and what the host is told.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What to build
+    #[command(flatten)]
+    build: BuildArgs,
+    /// Arguments of the host
+    #[arg(last = true, value_name = "HOST ARGS")]
+    host: Vec<OsString>,
+}
+
+/// What to show of a module, and how.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A module or an object; - is stdin
+    file: PathBuf,
+    /// As JSON, sizes in bytes
+    #[arg(long, conflicts_with_all = ["top", "html", "svg"])]
+    json: bool,
+    /// Of functions and crates, only the N largest
+    #[arg(long, value_name = "N", conflicts_with_all = ["html", "svg"])]
+    top: Option<usize>,
+    /// Draw it as a page: a treemap with search, and why each function is there
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Draw it as a picture
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
 /// Which compiler, and for which target.
 #[derive(Debug, Args)]
 pub struct ToolchainArgs {
-    /// This compiler, from Rust 1.63 on
-    #[arg(long, value_name = "PATH")]
+    /// This compiler, from Rust 1.63 on: its path, or a toolchain of rustup's
+    #[arg(long, value_name = "PATH|NAME")]
     rustc: Option<PathBuf>,
     /// This target; a WASI one that the compiler has, otherwise
     #[arg(long, value_name = "TRIPLE")]
@@ -201,12 +255,12 @@ pub struct ToolchainArgs {
 /// What to build, and how.
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// What to build: an example's name or a path
+    /// What to build
     guest: Option<String>,
     /// Objects and archives to link with it
     #[arg(value_name = "OBJECT")]
     objects: Vec<PathBuf>,
-    /// Write the module here [default: target/guests/NAME.wasm]
+    /// Write the module here; - is stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -254,9 +308,9 @@ impl From<ToolchainArgs> for toolchain::Request {
 
 impl BuildArgs {
     /// The request, and the symbol of `--why`.
-    fn request(self) -> anyhow::Result<(Request, Option<String>)> {
+    fn request(self, context: &Context<'_>) -> anyhow::Result<(Request, Option<String>)> {
         let request = Request {
-            guest: Guest::find(self.guest.as_deref())?,
+            guest: Guest::find(context, self.guest.as_deref())?,
             objects: self.objects,
             toolchain: self.toolchain.into(),
             settings: Settings {
@@ -277,12 +331,78 @@ impl BuildArgs {
         };
         Ok((request, self.why))
     }
+
+    /// `build`.
+    pub fn build(self, context: &Context<'_>) -> anyhow::Result<ExitCode> {
+        match self.request(context)? {
+            (request, None) => drop(build_guest::build(context, &request)?),
+            (request, Some(symbol)) => {
+                shell::print(&build_guest::why(context, &request, &symbol)?)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl RunArgs {
+    /// `run`.
+    pub fn run(self, context: &Context<'_>) -> anyhow::Result<ExitCode> {
+        let (request, _) = self.build.request(context)?;
+        run::run(context, &request, &self.host)
+    }
 }
 
 /// Runs the command line without the program's name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = Cli::parse_from(std::iter::once("genkan".into()).chain(arguments));
-    exit(execute(cli.common.shell(), cli.command))
+    let cli: Cli = parse(Cli::command(), arguments);
+    let context = Context::installed(cli.common.shell());
+    exit(match cli.command {
+        Command::Build(arguments) => arguments.build(&context),
+        Command::Run(arguments) => arguments.run(&context),
+        Command::New { folder } => new::package(&context, &folder).map(|()| ExitCode::SUCCESS),
+        Command::Shared(command) => execute(&context, command, Cli::command()),
+    })
+}
+
+/// Reads a command line, of which `arguments` are all but the program's name, into
+/// the type that made `command`; ends the process if it is wrong.
+pub fn parse<T: clap::FromArgMatches>(
+    mut command: clap::Command,
+    arguments: impl Iterator<Item = OsString>,
+) -> T {
+    let mut words = vec![OsString::from(command.get_name())];
+    words.extend(arguments);
+    // Everything after `cargo` is cargo's, options that are also ours too.
+    if words.get(1).is_some_and(|word| word == "cargo") {
+        words.insert(2, "--".into());
+    }
+    let matches = command.clone().get_matches_from(words);
+    T::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// `command` with its texts changed: each pair's first is replaced by its second, one
+/// pair after the other.
+pub fn reworded(command: clap::Command, pairs: &[(&str, &str)]) -> clap::Command {
+    let replace = |text: &clap::builder::StyledStr| {
+        let text = text.to_string();
+        pairs
+            .iter()
+            .fold(text, |text, (from, to)| text.replace(from, to))
+    };
+    let mut command = command;
+    if let Some(text) = command.get_after_help().map(replace) {
+        command = command.after_help(text);
+    }
+    if let Some(text) = command.get_about().map(replace) {
+        command = command.about(text);
+    }
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |command| reworded(command, pairs))
+    })
 }
 
 /// The exit code of a command; says the error, if it failed.
@@ -293,64 +413,99 @@ pub fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Runs a command.
-pub fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
+/// Runs a command of the command line `cli`.
+pub fn execute(
+    context: &Context<'_>,
+    command: Shared,
+    mut cli: clap::Command,
+) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Build(arguments) => match arguments.request()? {
-            (request, None) => drop(build_guest::build(shell, &request)?),
-            (request, Some(symbol)) => {
-                shell::print(&build_guest::why(shell, &request, &symbol)?)?;
-            }
-        },
-        Command::Run {
-            build,
-            release,
-            host,
-        } => {
-            let (request, _) = build.request()?;
-            return run::run(shell, &request, release, &host);
+        Shared::Watch(arguments) => {
+            let (request, _) = arguments.build.request(context)?;
+            watch::watch(context, &request, &arguments.host)?;
         }
-        Command::Watch { build, host } => {
-            let (request, _) = build.request()?;
-            watch::watch(shell, &request, &host)?;
-        }
-        Command::Wat { file, output } => {
+        Shared::Wat { file, output } => {
             let text = wat::text(&file)?;
             match output {
-                Some(output) => files::write(&output, text.as_bytes())?,
+                Some(output) => files::write_or_stdout(&output, text.as_bytes())?,
                 None => shell::print(&text)?,
             }
         }
-        Command::Inspect { file, json } => {
-            let summary = inspect::inspect(&file)?;
-            shell::print(&match json {
-                true => serde_json::to_string_pretty(&summary)? + "\n",
-                false => summary.text(),
-            })?;
+        Shared::Inspect(arguments) => show(context.shell, &arguments)?,
+        Shared::Diff { old, new, html } => {
+            return Ok(
+                diff(context, &old, &new, html.as_deref()).unwrap_or_else(|error| {
+                    shell::error(format_args!("{error:#}"));
+                    ExitCode::from(2)
+                }),
+            );
         }
-        Command::Diff { old, new } => {
-            let difference = diff::diff(&old, &new)?;
-            if let Some(text) = difference {
-                shell::print(&text)?;
-                return Ok(ExitCode::FAILURE);
-            }
-            shell.status("Same", "they are the same bytes");
-        }
-        Command::Toolchain { toolchain } => {
-            let (text, good) = toolchain::report(&toolchain.into());
+        Shared::Cargo { arguments } => return cargo::run(context, &arguments),
+        Shared::Toolchain { toolchain } => {
+            let (text, good) = toolchain::report(&toolchain.into())?;
             shell::print(&text)?;
             if !good {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Command::New { name, package } => new::new(shell, &name, package)?,
-        Command::Completions { shell } => {
+        Shared::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut script);
+            let name = cli.get_name().replace("cargo ", "");
+            clap_complete::generate(shell, &mut cli, name, &mut script);
             shell::print(std::str::from_utf8(&script).context("a script is UTF-8")?)?;
         }
-        // `main` takes it before clap sees it; clap has it for its help.
-        Command::Link { .. } => unreachable!("main runs the linker"),
+        // `start` takes it before clap sees it; clap has it for its help.
+        Shared::Link { .. } => unreachable!("the linker runs before"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn diff(
+    context: &Context<'_>,
+    old: &Path,
+    new: &Path,
+    html: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let difference = diff::diff(old, new)?;
+    if let Some(html) = html {
+        files::write(html, diff::page(old, new)?.as_bytes())?;
+        context.shell.status("Drew", html.display());
+    }
+    match difference {
+        Some(text) => {
+            shell::print(&text)?;
+            Ok(ExitCode::from(1))
+        }
+        None => {
+            context.shell.status("Same", "they are the same bytes");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// `inspect`: text or JSON, or pictures instead.
+fn show(shell: Shell, arguments: &InspectArgs) -> anyhow::Result<()> {
+    let InspectArgs {
+        file,
+        json,
+        top,
+        html,
+        svg,
+    } = arguments;
+    let summary = inspect::inspect(file)?;
+    let name = files::file_name(file);
+    type Draw = fn(&str, &inspect::Summary) -> String;
+    for (output, draw) in [(html, inspect::page as Draw), (svg, inspect::svg)] {
+        if let Some(output) = output {
+            files::write(output, draw(&name, &summary).as_bytes())?;
+            shell.status("Drew", output.display());
+        }
+    }
+    if html.is_some() || svg.is_some() {
+        return Ok(());
+    }
+    shell::print(&match json {
+        true => serde_json::to_string_pretty(&summary)? + "\n",
+        false => summary.text(*top),
+    })
 }

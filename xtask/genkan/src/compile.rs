@@ -9,6 +9,8 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 
+use crate::context::Context;
+use crate::guest_source;
 use crate::shell::{Color, Shell};
 use crate::source::{self, Shape};
 use crate::toolchain::{self, Choice, Version};
@@ -48,10 +50,19 @@ pub struct Compiled {
     pub command: String,
 }
 
+/// The source of the guest API.
+#[derive(Debug)]
+pub struct Api {
+    /// Paths in it are relative to this folder.
+    pub root: PathBuf,
+    /// The crate's root file.
+    pub source: PathBuf,
+}
+
 /// Compiles the crate at `source` into `folder`. Paths in it will be relative
 /// to `root`, the folder that `source` lies under.
 pub fn compile(
-    shell: Shell,
+    context: &Context<'_>,
     choice: &Choice,
     version: &Version,
     (root, source): (&Path, &Path),
@@ -68,11 +79,17 @@ pub fn compile(
     let crate_name = crate_name(&name.to_string_lossy());
 
     let mut read = Read::default();
+    let shell = context.shell;
     let api = match uses_guest {
         true => {
+            let source = match context.repository {
+                Some(repository) => repository.api(),
+                None => guest_source::unpack(&context.target_folder()?)?,
+            };
             let api = Unit {
-                root: &workspace(),
-                source: &workspace().join("guest/src/lib.rs"),
+                root: &source.root,
+                source: &source.source,
+                // Its first name, which is in the fixtures' symbols.
                 crate_name: "guest",
                 kind: "lib",
                 edition: "2021",
@@ -141,6 +158,10 @@ impl Unit<'_> {
             // Not cargo's: one fixed value, so that symbols are the same
             // whatever the folder. The crate's name tells crates apart.
             .args(["-C", "metadata=genkan"]);
+        if self.kind == "lib" {
+            // As cargo compiles a dependency: its lints are not its user's.
+            rustc.args(["--cap-lints", "allow"]);
+        }
         if self.debug {
             rustc.args(["-C", "debuginfo=2"]);
         }
@@ -148,9 +169,11 @@ impl Unit<'_> {
             rustc.arg("--remap-path-prefix").arg(remap);
         }
         if let Some(api) = self.api {
-            rustc
-                .arg("--extern")
-                .arg(format!("guest={}", api.display()));
+            for name in source::GUEST_API {
+                rustc
+                    .arg("--extern")
+                    .arg(format!("{name}={}", api.display()));
+            }
         }
         if shell.color != Color::Auto {
             rustc.args(["--color", shell.color.name()]);
@@ -180,26 +203,6 @@ impl Unit<'_> {
         read.add(&text, self.root);
         Ok(command)
     }
-}
-
-/// The repository that this program was built in.
-pub fn workspace() -> PathBuf {
-    // cargo says where it is now; the compiled-in path, where it was.
-    let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map(PathBuf::from)
-        .filter(|path| path.ends_with("xtask"))
-        .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/..").into());
-    std::path::absolute(xtask.join(".."))
-        .map(|path| {
-            path.components().fold(PathBuf::new(), |mut all, part| {
-                match part {
-                    std::path::Component::ParentDir => drop(all.pop()),
-                    part => all.push(part),
-                }
-                all
-            })
-        })
-        .expect("a path that is not empty")
 }
 
 /// `--remap-path-prefix` arguments; the last that matches a path counts.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use crate::files;
 use crate::inspect::{self, Summary};
 use crate::shell::{BAD, BOLD, GOOD};
@@ -14,13 +16,23 @@ const LINES: usize = 200;
 
 /// The difference of the modules at two paths; `None` if the bytes are equal.
 pub fn diff(old: &Path, new: &Path) -> anyhow::Result<Option<String>> {
-    let (old_bytes, new_bytes) = (files::read(old)?, files::read(new)?);
+    let (old_bytes, new_bytes) = (files::read_or_stdin(old)?, files::read_or_stdin(new)?);
     if *old_bytes == *new_bytes {
         return Ok(None);
     }
-    let mut text = summaries(&inspect::inspect(old)?, &inspect::inspect(new)?);
+    let summary = |path: &Path, bytes: &[u8]| {
+        inspect::summary(bytes).with_context(|| format!("cannot understand {}", path.display()))
+    };
+    let mut text = summaries(&summary(old, &old_bytes)?, &summary(new, &new_bytes)?);
     text.push_str(&bytes(&old_bytes, &new_bytes));
     Ok(Some(text))
+}
+
+/// Sizes before and after, as a page.
+pub fn page(old: &Path, new: &Path) -> anyhow::Result<String> {
+    let names = (&*files::file_name(old), &*files::file_name(new));
+    let (old, new) = (inspect::inspect(old)?, inspect::inspect(new)?);
+    Ok(inspect::diff_page(names, &old, &new))
 }
 
 /// The difference of two modules' bytes: where it begins, and the texts'.

@@ -27,6 +27,12 @@ impl Deref for Contents {
     }
 }
 
+/// A file's own name, for headings.
+pub fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
 /// Opens `path` for reading. The error names the file.
 pub fn read(path: &Path) -> anyhow::Result<Contents> {
     let context = || format!("cannot read {}", path.display());
@@ -43,6 +49,34 @@ pub fn read(path: &Path) -> anyhow::Result<Contents> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).with_context(context)?;
     Ok(Contents::Read(bytes))
+}
+
+/// Whether a command line's path means stdin or stdout.
+pub fn is_stdio(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// [`read`], where `-` is stdin.
+pub fn read_or_stdin(path: &Path) -> anyhow::Result<Contents> {
+    if !is_stdio(path) {
+        return read(path);
+    }
+    let mut bytes = Vec::new();
+    let mut stdin = std::io::stdin().lock();
+    stdin.read_to_end(&mut bytes).context("cannot read stdin")?;
+    Ok(Contents::Read(bytes))
+}
+
+/// [`write`], where `-` is stdout. A reader that leaves early is no error.
+pub fn write_or_stdout(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if !is_stdio(path) {
+        return write(path, bytes);
+    }
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to stdout"),
+    }
 }
 
 /// Writes `bytes` to `path`: beside it first, then renamed, so that a reader
@@ -128,9 +162,12 @@ impl Program {
         self.space.as_deref().unwrap_or_default()
     }
 
-    /// Writes the file, as [`write_program`] does.
+    /// Writes the file, as [`write_program`] does; `-` is stdout.
     pub fn finish(self) -> anyhow::Result<()> {
-        write_program(&self.path, self.bytes())
+        match is_stdio(&self.path) {
+            true => write_or_stdout(&self.path, self.bytes()),
+            false => write_program(&self.path, self.bytes()),
+        }
     }
 }
 

@@ -1,97 +1,184 @@
 //! Guests that are packages: cargo builds them with their dependencies, and
 //! calls this program as their linker.
 
-use std::io::{BufRead as _, BufReader};
+use std::ffi::OsString;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
-use serde::Deserialize;
+use cargo_metadata::{Message, Metadata, MetadataCommand, Package, Target, TargetKind};
 
 use crate::build_guest::{
-    Built, LinkSettings, Memory, PanicMode, Request, panic_mode, target_folder, validate,
+    self, Built, LinkSettings, Memory, PanicMode, Request, panic_mode, short_hash, validate,
 };
 use crate::compile;
+use crate::context::Context;
 use crate::files;
-use crate::shell::Shell;
+use crate::linker_file;
 use crate::source;
 use crate::toolchain::{self, Choice};
 
-/// The part of `cargo metadata` that matters here.
-#[derive(Debug, Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    workspace_root: PathBuf,
-    workspace_members: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    id: String,
-    name: String,
-    manifest_path: PathBuf,
-    /// `None` for a package on this machine.
-    source: Option<String>,
-    targets: Vec<Target>,
-    default_run: Option<String>,
-}
-
-#[derive(Debug, Deserialize, Clone)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-    src_path: PathBuf,
-}
-
-/// The part of cargo's build messages that matters here.
-#[derive(Debug, Deserialize)]
-struct Message {
-    reason: String,
-    #[serde(default)]
-    manifest_path: PathBuf,
-    target: Option<Target>,
-    #[serde(default)]
-    filenames: Vec<PathBuf>,
-}
-
-/// Builds the package at `manifest` into `output`.
+/// Builds the package at `manifest`.
 pub fn build(
-    shell: Shell,
+    context: &Context<'_>,
     request: &Request,
     manifest: &Path,
     choice: &Choice,
-    output: &Path,
 ) -> anyhow::Result<Built> {
     ensure!(
         request.link.exports.is_empty(),
         "--export is for .rs and .o guests; a package exports its #[no_mangle] functions"
     );
+    let shell = context.shell;
     let cargo = cargo(choice)?;
     let metadata = metadata(&cargo, manifest, choice)?;
-    let package = metadata.package(manifest)?;
-    let target = package.target(request.bin.as_deref())?;
-    let is_main = target.kind.iter().any(|kind| kind == "bin");
+    let package = find_package(&metadata, manifest)?;
+    let target = find_target(package, request.bin.as_deref())?;
+    let arguments = run_arguments(package)?;
 
-    let mut command = cargo_command(&cargo, choice);
+    let place = Place::of(context, request, &metadata, package)?;
+    let output = match request.output_file()? {
+        Some(file) => file,
+        None => place.default_output(request, package),
+    };
+    let _lock = build_guest::lock(shell, &place.folder, &request.guest)?;
+
+    let sources = source::rust_files(target.src_path.parent().map_or("".as_ref(), AsRef::as_ref));
+    let command = rustc_command(context, request, &metadata, package, target, choice, &place)?;
+    let command = with_link_arguments(command, request, target, &sources)?;
+    shell.detail("Running", toolchain::display(&command));
+    let module = run(command, package, target)?;
+
+    let bytes = files::read(&module)?;
+    validate(&bytes).with_context(|| {
+        format!(
+            "a bug of genkan's linker: {} is not valid",
+            module.display()
+        )
+    })?;
+    let fresh = files::read(&output).is_ok_and(|old| *old == *bytes);
+    if !fresh {
+        build_guest::warn_without_exports(shell, &request.guest, &bytes);
+        files::write(&output, &bytes)?;
+    }
+    let mut watched = local_sources(&metadata);
+    watched.extend(sources);
+    Ok(Built {
+        path: output,
+        sources: watched,
+        fresh,
+        arguments,
+    })
+}
+
+/// Where what is built of a package goes.
+struct Place {
+    /// For modules, and what is needed on the way.
+    folder: PathBuf,
+    /// The package's name tells it from all others whose modules go there.
+    is_unique: bool,
+    /// cargo's target folder. Each package has its own: of two that have the same
+    /// name, cargo would take the module of one for that of the other.
+    cargo: PathBuf,
+}
+
+impl Place {
+    fn of(
+        context: &Context<'_>,
+        request: &Request,
+        metadata: &Metadata,
+        package: &Package,
+    ) -> anyhow::Result<Self> {
+        let (folder, is_unique) = match context.repository {
+            Some(repository) => {
+                let known = repository.guest(Some(&request.guest.name()));
+                (
+                    context.target_folder()?,
+                    known.as_ref() == Some(&request.guest),
+                )
+            }
+            None => {
+                // By CARGO_TARGET_DIR or cargo's configuration, several workspaces
+                // may share one.
+                let target = &metadata.target_directory;
+                let is_own = target.starts_with(&metadata.workspace_root);
+                (target.as_std_path().join("guests"), is_own)
+            }
+        };
+        let cargo = folder
+            .join("cargo")
+            .join(short_hash(package.manifest_path.as_std_path()));
+        Ok(Place {
+            folder,
+            is_unique,
+            cargo,
+        })
+    }
+
+    fn default_output(&self, request: &Request, package: &Package) -> PathBuf {
+        let name = &package.name;
+        match &request.bin {
+            // Programs of several packages may share a name.
+            Some(bin) if self.is_unique => self.folder.join(&**name).join(format!("{bin}.wasm")),
+            Some(bin) => {
+                let output = build_guest::default_output(&self.folder, &request.guest, name, false);
+                output.with_file_name(format!("{bin}.wasm"))
+            }
+            None => build_guest::default_output(&self.folder, &request.guest, name, self.is_unique),
+        }
+    }
+}
+
+/// What the host is told about a guest that is run without arguments:
+/// `package.metadata.genkan.run` in its manifest, a list of strings.
+fn run_arguments(package: &Package) -> anyhow::Result<Vec<OsString>> {
+    let value = package.metadata.get("genkan").and_then(|it| it.get("run"));
+    let Some(value) = value else {
+        return Ok(Vec::new());
+    };
+    let words = value.as_array().and_then(|list| {
+        let words = list.iter().map(|word| word.as_str().map(OsString::from));
+        words.collect::<Option<Vec<_>>>()
+    });
+    words.with_context(|| {
+        format!(
+            "{}: package.metadata.genkan.run is not a list of strings, the arguments of the host",
+            package.manifest_path
+        )
+    })
+}
+
+/// cargo's command, so far as it is about compiling.
+fn rustc_command(
+    context: &Context<'_>,
+    request: &Request,
+    metadata: &Metadata,
+    package: &Package,
+    target: &Target,
+    choice: &Choice,
+    place: &Place,
+) -> anyhow::Result<Command> {
+    let mut command = cargo_command(&cargo(choice)?, choice);
     command
         .args(["rustc", "--release", "--target", &choice.triple])
         .arg("--manifest-path")
         .arg(&package.manifest_path)
         .arg("--target-dir")
-        .arg(cargo_target_folder(&package.manifest_path))
+        .arg(&place.cargo)
         .args(["--message-format", "json-render-diagnostics"])
-        .args(["--color", shell.color.name()]);
-    match is_main {
+        .args(["--color", context.shell.color.name()]);
+    match is_program(target) {
         true => command.args(["--bin", &target.name]),
         false => command.args(["--lib", "--crate-type", "cdylib"]),
     };
-    if shell.quiet {
+    if context.shell.quiet {
         command.arg("--quiet");
     }
     if request.link.debug {
         command.args(["--config", "profile.release.debug=true"]);
     }
-    let flags = rustflags(&metadata, &package.manifest_path, choice)?;
+    let flags = rustflags(metadata, place, choice)?;
     command
         .arg("--config")
         .arg(format!(
@@ -101,34 +188,28 @@ pub fn build(
         ))
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env(linker_variable(&choice.triple), linker()?)
-        .arg("--");
-    let folder = target.src_path.parent().unwrap_or(Path::new(""));
-    let sources = source::rust_files(folder);
-    for argument in link_arguments(request, is_main, &sources)? {
+        .env(
+            linker_file::variable(&choice.triple),
+            linker_file::wasm_ld(&place.folder)?,
+        );
+    Ok(command)
+}
+
+fn with_link_arguments(
+    mut command: Command,
+    request: &Request,
+    target: &Target,
+    sources: &[PathBuf],
+) -> anyhow::Result<Command> {
+    command.arg("--");
+    for argument in link_arguments(request, is_program(target), sources)? {
         command.arg("-C").arg(format!("link-arg={argument}"));
     }
-    shell.detail("Running", toolchain::display(&command));
-    let module = run(command, &package.manifest_path, &target.name)?;
+    Ok(command)
+}
 
-    let bytes = files::read(&module)?;
-    validate(&bytes).with_context(|| {
-        format!(
-            "a bug of genkan's linker: {} is not valid",
-            module.display()
-        )
-    })?;
-    let fresh = files::read(output).is_ok_and(|old| *old == *bytes);
-    if !fresh {
-        files::write(output, &bytes)?;
-    }
-    let mut watched = metadata.local_sources();
-    watched.extend(sources);
-    Ok(Built {
-        path: output.to_owned(),
-        sources: watched,
-        fresh,
-    })
+fn is_program(target: &Target) -> bool {
+    target.kind.contains(&TargetKind::Bin)
 }
 
 /// The toolchain's own cargo, which suits its rustc; else the one on PATH.
@@ -151,107 +232,101 @@ fn cargo_command(cargo: &Path, choice: &Choice) -> Command {
 fn metadata(cargo: &Path, manifest: &Path, choice: &Choice) -> anyhow::Result<Metadata> {
     let mut command = cargo_command(cargo, choice);
     command
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--filter-platform",
-            &choice.triple,
-        ])
+        .args(["metadata", "--format-version", "1"])
+        .args(["--filter-platform", &choice.triple])
         .arg("--manifest-path")
         .arg(manifest)
         .stderr(Stdio::inherit());
     let text = toolchain::output(&mut command)?;
-    serde_json::from_str(&text).context("cannot understand `cargo metadata`")
+    MetadataCommand::parse(text).context("cannot understand `cargo metadata`")
 }
 
-impl Metadata {
-    /// The package of the manifest; of a workspace without one, its only member.
-    fn package(&self, manifest: &Path) -> anyhow::Result<&Package> {
-        let same = |package: &&Package| {
-            package.manifest_path.canonicalize().ok() == manifest.canonicalize().ok()
-        };
-        if let Some(package) = self.packages.iter().find(same) {
-            return Ok(package);
-        }
-        let is_member = |package: &&Package| self.workspace_members.contains(&package.id);
-        let members: Vec<_> = self.packages.iter().filter(is_member).collect();
-        match members.as_slice() {
-            [one] => Ok(one),
-            several => bail!(
-                "{} is a workspace of several packages; name one of them:\n    {}",
-                manifest.display(),
-                several
-                    .iter()
-                    .map(|package| package.manifest_path.display().to_string())
-                    .collect::<Vec<_>>()
-                    .join("\n    ")
-            ),
-        }
+/// The package of the manifest; of a workspace without one, its only member.
+fn find_package<'a>(metadata: &'a Metadata, manifest: &Path) -> anyhow::Result<&'a Package> {
+    let same = |package: &&Package| {
+        package.manifest_path.as_std_path().canonicalize().ok() == manifest.canonicalize().ok()
+    };
+    if let Some(package) = metadata.packages.iter().find(same) {
+        return Ok(package);
     }
-
-    /// Sources of the packages on this machine, and their manifests.
-    fn local_sources(&self) -> Vec<PathBuf> {
-        let local = self
-            .packages
-            .iter()
-            .filter(|package| package.source.is_none());
-        local
-            .flat_map(|package| {
-                let folder = package.manifest_path.parent().unwrap_or(Path::new(""));
-                let mut files = source::rust_files(&folder.join("src"));
-                files.push(package.manifest_path.clone());
-                files
-            })
-            .collect()
-    }
-}
-
-impl Package {
-    /// The library, or the program if there is one.
-    fn target(&self, bin: Option<&str>) -> anyhow::Result<&Target> {
-        let kind = |kind: &str| {
-            let is = move |target: &&Target| target.kind.iter().any(|have| have == kind);
-            self.targets.iter().filter(is).collect::<Vec<_>>()
-        };
-        let bins = kind("bin");
-        let names = || {
-            bins.iter()
-                .map(|bin| bin.name.as_str())
+    match metadata.workspace_packages().as_slice() {
+        [one] => Ok(one),
+        several => bail!(
+            "{} is a workspace of several packages; name one of them:\n    {}",
+            manifest.display(),
+            several
+                .iter()
+                .map(|package| package.manifest_path.to_string())
                 .collect::<Vec<_>>()
-                .join(", ")
-        };
-        if let Some(name) = bin {
-            let found = bins.iter().find(|bin| bin.name == name);
-            return found.copied().with_context(|| {
-                format!(
-                    "package {} has no program {name}; it has: {}",
-                    self.name,
-                    names()
-                )
-            });
-        }
-        if let Some(&cdylib) = kind("cdylib").first() {
-            return Ok(cdylib);
-        }
-        match (bins.as_slice(), &self.default_run) {
-            ([], _) => kind("lib").first().copied().with_context(|| {
-                format!("package {} has neither a library nor a program", self.name)
-            }),
-            ([one], _) => Ok(one),
-            (_, Some(name)) => self.target(Some(name)),
-            _ => bail!(
-                "package {} has several programs; choose with --bin: {}",
-                self.name,
+                .join("\n    ")
+        ),
+    }
+}
+
+/// Sources of the packages on this machine, and their manifests.
+fn local_sources(metadata: &Metadata) -> Vec<PathBuf> {
+    let local = metadata
+        .packages
+        .iter()
+        .filter(|package| package.source.is_none());
+    local
+        .flat_map(|package| {
+            let manifest = package.manifest_path.as_std_path();
+            let mut files = source::rust_files(&manifest.with_file_name("src"));
+            files.push(manifest.to_owned());
+            files
+        })
+        .collect()
+}
+
+/// The library of a package, or its program if there is one.
+fn find_target<'a>(package: &'a Package, bin: Option<&str>) -> anyhow::Result<&'a Target> {
+    let kind = |kind: TargetKind| {
+        let is = move |target: &&Target| target.kind.contains(&kind);
+        package.targets.iter().filter(is).collect::<Vec<_>>()
+    };
+    let bins = kind(TargetKind::Bin);
+    let names = || {
+        let names: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
+        names.join(", ")
+    };
+    if let Some(name) = bin {
+        let found = bins.iter().find(|bin| bin.name == name);
+        return found.copied().with_context(|| match bins.is_empty() {
+            true => format!(
+                "package {} has no program {name}, nor another",
+                package.name
+            ),
+            false => format!(
+                "package {} has no program {name}; it has: {}",
+                package.name,
                 names()
             ),
-        }
+        });
+    }
+    if let Some(&cdylib) = kind(TargetKind::CDyLib).first() {
+        return Ok(cdylib);
+    }
+    match (bins.as_slice(), &package.default_run) {
+        ([], _) => kind(TargetKind::Lib).first().copied().with_context(|| {
+            format!(
+                "package {} has neither a library nor a program",
+                package.name
+            )
+        }),
+        ([one], _) => Ok(one),
+        (_, Some(name)) => find_target(package, Some(name)),
+        _ => bail!(
+            "package {} has several programs; choose with --bin: {}",
+            package.name,
+            names()
+        ),
     }
 }
 
 /// What makes the module the same wherever cargo and its packages lie, after
 /// the user's own flags.
-fn rustflags(metadata: &Metadata, manifest: &Path, choice: &Choice) -> anyhow::Result<Vec<String>> {
+fn rustflags(metadata: &Metadata, place: &Place, choice: &Choice) -> anyhow::Result<Vec<String>> {
     let user = std::env::var("RUSTFLAGS").unwrap_or_default();
     let mut flags: Vec<String> = user.split_whitespace().map(str::to_owned).collect();
     let mut remap = |from: &Path, to: &str| {
@@ -259,23 +334,25 @@ fn rustflags(metadata: &Metadata, manifest: &Path, choice: &Choice) -> anyhow::R
     };
     // The last that matches a path counts: the general ones come first.
     remap(&cargo_home(), "/cargo");
-    remap(&cargo_target_folder(manifest), "/target");
+    remap(&place.cargo, "/target");
     for package in &metadata.packages {
-        let folder = package.manifest_path.parent().unwrap_or(Path::new(""));
-        match (&package.source, folder.file_name()) {
+        let folder = package.manifest_path.as_std_path().parent();
+        let Some((folder, name)) = folder.and_then(|folder| Some((folder, folder.file_name()?)))
+        else {
+            continue;
+        };
+        let name = name.to_string_lossy();
+        match &package.source {
             // The folder above is named by a hash of the registry's address.
-            (Some(source), Some(name)) if !source.starts_with("git+") => {
-                remap(
-                    folder,
-                    &format!("/cargo/registry/{}", name.to_string_lossy()),
-                );
+            Some(source) if !source.repr.starts_with("git+") => {
+                remap(folder, &format!("/cargo/registry/{name}"));
             }
-            (None, Some(name)) => remap(folder, &format!("/package/{}", name.to_string_lossy())),
-            _ => {}
+            None => remap(folder, &format!("/package/{name}")),
+            Some(_) => {}
         }
     }
     let version = choice.toolchain.version()?;
-    for remap in compile::remaps(&metadata.workspace_root, choice, &version) {
+    for remap in compile::remaps(metadata.workspace_root.as_std_path(), choice, &version) {
         flags.push(format!("--remap-path-prefix={remap}"));
     }
     Ok(flags)
@@ -289,50 +366,9 @@ pub fn cargo_home() -> PathBuf {
     }
 }
 
-/// Each package has its own: of two that have the same name, cargo would take
-/// the module of one for that of the other.
-fn cargo_target_folder(manifest: &Path) -> PathBuf {
-    let hash = files::sha256(manifest.as_os_str().as_encoded_bytes());
-    target_folder().join("cargo").join(&hash[..12])
-}
-
 fn toml_array(words: &[String]) -> String {
     // A JSON string is a TOML basic string.
     serde_json::to_string(words).expect("strings can be written")
-}
-
-fn linker_variable(triple: &str) -> String {
-    let triple = triple.to_uppercase().replace(['-', '.'], "_");
-    format!("CARGO_TARGET_{triple}_LINKER")
-}
-
-/// A file named `wasm-ld` that is this program: rustc knows by the name which
-/// command line its linker understands. Another build of this program gets
-/// another folder, so that cargo links again.
-fn linker() -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe().context("cannot find this program's own file")?;
-    let metadata = this.metadata()?;
-    let identity = format!(
-        "{} {} {:?}",
-        this.display(),
-        metadata.len(),
-        metadata.modified()?
-    );
-    let hash = files::sha256(identity.as_bytes());
-    let folder = target_folder().join("linker").join(&hash[..12]);
-    let linker = folder.join(format!("wasm-ld{}", std::env::consts::EXE_SUFFIX));
-    if !linker.exists() {
-        std::fs::create_dir_all(&folder)?;
-        let place = tempfile::tempdir_in(&folder)?;
-        let temporary = place.path().join("wasm-ld");
-        #[cfg(unix)]
-        std::os::unix::fs::symlink(&this, &temporary)?;
-        #[cfg(not(unix))]
-        std::fs::copy(&this, &temporary)?;
-        std::fs::rename(&temporary, &linker)
-            .with_context(|| format!("cannot make {}", linker.display()))?;
-    }
-    Ok(linker)
 }
 
 fn link_arguments(
@@ -381,7 +417,8 @@ fn link_arguments(
 }
 
 /// Runs cargo; its messages tell where the module is.
-fn run(mut command: Command, manifest: &Path, target: &str) -> anyhow::Result<PathBuf> {
+fn run(mut command: Command, package: &Package, target: &Target) -> anyhow::Result<PathBuf> {
+    let manifest = &package.manifest_path;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -389,55 +426,50 @@ fn run(mut command: Command, manifest: &Path, target: &str) -> anyhow::Result<Pa
         .with_context(|| format!("cannot run {}", command.get_program().display()))?;
     let stdout = child.stdout.take().expect("it is piped");
     let mut module = None;
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
-        // What a build script prints may be anything.
-        let Ok(message) = serde_json::from_str::<Message>(&line) else {
+    for message in Message::parse_stream(BufReader::new(stdout)) {
+        let Message::CompilerArtifact(artifact) = message? else {
             continue;
         };
-        let is_it = message.reason == "compiler-artifact"
-            && message.manifest_path == manifest
-            && message.target.is_some_and(|found| found.name == target);
-        if is_it {
-            let is_module = |file: &PathBuf| file.extension().is_some_and(|e| e == "wasm");
-            module = message.filenames.into_iter().find(is_module).or(module);
+        if artifact.package_id == package.id && artifact.target.name == target.name {
+            let mut files = artifact.filenames.into_iter();
+            module = files
+                .find(|file| file.extension() == Some("wasm"))
+                .or(module);
         }
     }
     let status = child.wait()?;
-    ensure!(
-        status.success(),
-        "cargo cannot build {} ({status})",
-        manifest.display()
-    );
-    module.with_context(|| format!("cargo made no module of {}", manifest.display()))
+    ensure!(status.success(), "cargo cannot build {manifest} ({status})");
+    let module = module.with_context(|| format!("cargo made no module of {manifest}"))?;
+    Ok(module.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// As `cargo metadata` shows it.
     fn package(targets: &[(&str, &str)], default_run: Option<&str>) -> Package {
-        Package {
-            id: "p".into(),
-            name: "p".into(),
-            manifest_path: "/p/Cargo.toml".into(),
-            source: None,
-            targets: targets
-                .iter()
-                .map(|&(kind, name)| Target {
-                    name: name.into(),
-                    kind: vec![kind.into()],
-                    src_path: "/p/src/lib.rs".into(),
+        let targets: Vec<_> = targets
+            .iter()
+            .map(|(kind, name)| {
+                serde_json::json!({
+                    "name": name, "kind": [kind], "crate_types": [kind],
+                    "src_path": "/p/src/lib.rs", "edition": "2021",
                 })
-                .collect(),
-            default_run: default_run.map(str::to_owned),
-        }
+            })
+            .collect();
+        serde_json::from_value(serde_json::json!({
+            "name": "p", "version": "0.1.0", "id": "p", "manifest_path": "/p/Cargo.toml",
+            "dependencies": [], "features": {}, "targets": targets, "default_run": default_run,
+        }))
+        .unwrap()
     }
 
     #[test]
     fn the_target_that_people_mean() {
-        let name =
-            |package: &Package, bin| Ok::<_, anyhow::Error>(package.target(bin)?.name.clone());
+        let name = |package: &Package, bin| {
+            Ok::<_, anyhow::Error>(find_target(package, bin)?.name.clone())
+        };
         let both = package(&[("lib", "p"), ("bin", "run")], None);
         assert_eq!(name(&both, None).unwrap(), "run");
         let cdylib = package(&[("bin", "run"), ("cdylib", "p")], None);
@@ -454,11 +486,18 @@ mod tests {
     }
 
     #[test]
-    fn variables_and_flags_are_as_cargo_reads_them() {
-        assert_eq!(
-            linker_variable("wasm32-wasip1"),
-            "CARGO_TARGET_WASM32_WASIP1_LINKER"
-        );
+    fn the_manifest_says_how_it_is_run() {
+        let mut package = package(&[("lib", "p")], None);
+        assert!(run_arguments(&package).unwrap().is_empty());
+        package.metadata = serde_json::json!({ "genkan": { "run": ["--invoke", "f"] } });
+        assert_eq!(run_arguments(&package).unwrap(), ["--invoke", "f"]);
+        package.metadata = serde_json::json!({ "genkan": { "run": "f" } });
+        let message = run_arguments(&package).unwrap_err().to_string();
+        assert!(message.contains("/p/Cargo.toml"), "{message}");
+    }
+
+    #[test]
+    fn flags_are_as_cargo_reads_them() {
         assert_eq!(toml_array(&["a".into(), "b\"c".into()]), r#"["a","b\"c"]"#);
     }
 }

@@ -1,97 +1,136 @@
-//! `run`: builds a guest, then cargo runs the package `host` on it.
+//! `run`: builds a guest, then the host runs it: in this process, or that of a
+//! checkout in a process of its own.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-
-use anyhow::Context as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
 use crate::build_guest::{self, Request};
-use crate::compile::workspace;
+use crate::context::Context;
 use crate::guest::Guest;
-use crate::shell::Shell;
 use crate::toolchain;
-
-/// The arguments of the main job: the memo's bytes and number.
-const CALC: [&str; 5] = ["--invoke", "calc", "--data", "0,1,2,3", "20"];
 
 /// Runs the guest of `request` with `arguments` for the host; the exit code is
 /// the host's.
 pub fn run(
-    shell: Shell,
+    context: &Context<'_>,
     request: &Request,
-    release: bool,
     arguments: &[OsString],
 ) -> anyhow::Result<ExitCode> {
-    let module = match &request.guest {
-        Guest::Module(path) => path.clone(),
-        _ => build_guest::build(shell, request)?.path,
-    };
-    let host = host(shell, release)?;
-    start(shell, &host, &request.guest, &module, arguments)
-}
-
-/// Runs `module`, which was made of `guest`, in the `host`.
-pub fn start(
-    shell: Shell,
-    host: &Path,
-    guest: &Guest,
-    module: &Path,
-    arguments: &[OsString],
-) -> anyhow::Result<ExitCode> {
-    let mut host = Command::new(host);
-    host.arg(module);
-    // Compiled once, a guest starts at once; `cargo clean` forgets it.
-    if std::env::var_os("GENKAN_CACHE").is_none() {
-        host.env("GENKAN_CACHE", build_guest::target_folder().join("cache"));
+    let job = Job::build(context, request, arguments)?;
+    #[cfg(feature = "host")]
+    if context.repository.is_none() {
+        return Ok(job.run_here(context));
     }
-    match (guest, arguments) {
-        (guest, []) if *guest == Guest::find(None)? => host.args(CALC),
-        (_, arguments) => host.args(arguments),
-    };
-    shell.detail("Running", toolchain::display(&host));
-    let status = host
-        .status()
-        .with_context(|| format!("cannot run {}", host.get_program().display()))?;
-    // A signal has no code; 1 is what people expect of a failure.
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(ExitCode::from(code.unwrap_or(1)))
+    let mut host = Host::of(context)?.command(context, &job)?;
+    context.shell.detail("Running", toolchain::display(&host));
+    toolchain::exit_code(&mut host)
 }
 
-/// Builds the host, so far as that is needed, and returns its executable.
-pub fn host(shell: Shell, release: bool) -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
-    let mut command = Command::new(cargo);
-    // As the user's own `cargo build`, so that both share one build.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
+/// What the host is to do.
+pub struct Job {
+    module: PathBuf,
+    arguments: Vec<OsString>,
+    /// Where compiled modules are kept: a guest then starts at once the second
+    /// time.
+    cache: Option<PathBuf>,
+    /// The files that the module was made of.
+    pub sources: BTreeSet<PathBuf>,
+}
+
+impl Job {
+    /// Builds the guest of `request`. `arguments` are the user's; without any, the
+    /// guest has its own.
+    pub fn build(
+        context: &Context<'_>,
+        request: &Request,
+        arguments: &[OsString],
+    ) -> anyhow::Result<Self> {
+        let guest = &request.guest;
+        let (module, sources, own) = match guest {
+            Guest::Module(path) => (path.clone(), vec![path.clone()], Vec::new()),
+            _ => {
+                let built = build_guest::build(context, request)?;
+                (built.path, built.sources, built.arguments)
+            }
+        };
+        let arguments = match (arguments, context.repository) {
+            ([], Some(repository)) => {
+                let known = repository.arguments(guest).iter().map(OsString::from);
+                own.into_iter().chain(known).collect()
+            }
+            ([], None) => own,
+            (arguments, _) => arguments.to_vec(),
+        };
+        // A finished module says nothing of a folder that is meant for outputs.
+        let builds = !matches!(guest, Guest::Module(_)) || context.repository.is_some();
+        let cache = match builds && std::env::var_os("GENKAN_CACHE").is_none() {
+            true => Some(context.target_folder()?.join("cache")),
+            false => None,
+        };
+        Ok(Job {
+            module,
+            arguments,
+            cache,
+            sources: sources.into_iter().collect(),
+        })
+    }
+
+    #[cfg(feature = "host")]
+    fn run_here(self, context: &Context<'_>) -> ExitCode {
+        let mut words = vec![OsString::from(format!("{} run", context.program()))];
+        let is_cache = |word: &OsString| word.to_string_lossy().starts_with("--cache");
+        let options = self.arguments.iter().take_while(|&word| word != "--");
+        if let Some(cache) = self.cache.filter(|_| !options.clone().any(is_cache)) {
+            words.extend(["--cache".into(), cache.into()]);
+        }
+        words.push(self.module.into());
+        words.extend(self.arguments);
+        genkan_host::cli::main(words)
+    }
+}
+
+/// A program that runs modules.
+pub enum Host {
+    /// The host, a program of its own.
+    Other(PathBuf),
+    /// This one, with its command `run`.
+    This(PathBuf),
+}
+
+impl Host {
+    /// The repository's host, which is built if need be; without a repository, this
+    /// program.
+    pub fn of(context: &Context<'_>) -> anyhow::Result<Self> {
+        match context.repository {
+            Some(repository) => Ok(Host::Other(repository.host(context.shell)?)),
+            None if cfg!(feature = "host") => Ok(Host::This(std::env::current_exe()?)),
+            None => anyhow::bail!(
+                "this genkan was installed without its host, the feature `host`: it builds \
+                 guests, but cannot run them"
+            ),
         }
     }
-    let manifest = workspace().join("Cargo.toml");
-    command
-        .args(["build", "--bin", "host", "--manifest-path"])
-        .arg(&manifest)
-        .args(["--message-format", "json-render-diagnostics"])
-        .args(["--color", shell.color.name()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit());
-    if release {
-        command.arg("--release");
+
+    /// The command that does `job`.
+    pub fn command(&self, context: &Context<'_>, job: &Job) -> anyhow::Result<Command> {
+        let mut command = match self {
+            Host::Other(program) => Command::new(program),
+            Host::This(program) => {
+                let mut command = Command::new(program);
+                command.args(["--color", context.shell.color.name(), "run"]);
+                command
+            }
+        };
+        command.arg(&job.module);
+        if let Host::This(_) = self {
+            command.arg("--");
+        }
+        command.args(&job.arguments);
+        if let Some(cache) = &job.cache {
+            command.env("GENKAN_CACHE", cache);
+        }
+        Ok(command)
     }
-    if shell.quiet {
-        command.arg("--quiet");
-    }
-    shell.detail("Running", toolchain::display(&command));
-    let output = command.output().context("cannot run cargo")?;
-    anyhow::ensure!(output.status.success(), "cargo cannot build the host");
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let executable = messages.lines().find_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let is_host = message["target"]["name"] == "host";
-        let path = message["executable"].as_str().filter(|_| is_host)?;
-        Some(Path::new(path).to_owned())
-    });
-    executable.context("cargo did not say where the host is")
 }

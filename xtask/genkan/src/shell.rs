@@ -141,6 +141,12 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// So many of something: `1 function`, `12 functions`.
+pub fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// A size for people: `87 B`, `1.2 KiB`, `3.4 MiB`.
 pub fn bytes(size: u64) -> String {
     match size {

@@ -13,12 +13,15 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use genkan_link::Library;
 
+/// What a guest may call the crate `genkan-guest`: its name, and the one that it had.
+pub const GUEST_API: [&str; 2] = ["genkan_guest", "guest"];
+
 /// What decides how a guest is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// It is a program: it has a `main`, and no `#![no_main]`.
     pub main: bool,
-    /// It names the crate `guest`.
+    /// It names the guest API: the crate `genkan_guest`, or `guest`.
     pub uses_guest: bool,
 }
 
@@ -28,19 +31,19 @@ pub fn shape(root: &Path) -> anyhow::Result<Shape> {
     let source = read(root)?;
     // What is not even tokens, rustc explains best.
     let tokens = lex(&source).unwrap_or_default();
+    // A module of the guest's own may have one of the names.
+    let is_own = |name: &str| pairs(&tokens).any(|(a, b)| is(&a, "mod") && is(&b, name));
+    let names: Vec<_> = GUEST_API.into_iter().filter(|name| !is_own(name)).collect();
     let mut shape = Shape {
         main: has_main(&tokens),
-        uses_guest: names_guest(&tokens),
+        uses_guest: names_guest(&tokens, &names),
     };
-    let own_module = pairs(&tokens).any(|(a, b)| is(&a, "mod") && is(&b, "guest"));
-    if own_module {
-        shape.uses_guest = false;
-    } else if !shape.uses_guest {
+    if !shape.uses_guest {
         let folder = root.parent().unwrap_or(Path::new(""));
         let declared = pairs(&tokens).filter(|(a, _)| is(a, "mod"));
         shape.uses_guest = declared
             .flat_map(|(_, name)| module_files(folder, &name.to_string()))
-            .any(|file| tokens_of(&file).is_some_and(|tokens| names_guest(&tokens)));
+            .any(|file| tokens_of(&file).is_some_and(|tokens| names_guest(&tokens, &names)));
     }
     Ok(shape)
 }
@@ -204,16 +207,17 @@ fn has_main(tokens: &TokenStream) -> bool {
     !no_main && pairs(tokens).any(|(a, b)| is(&a, "fn") && is(&b, "main"))
 }
 
-/// `guest::…`, `use guest;`, `extern crate guest`, at any depth.
-fn names_guest(tokens: &TokenStream) -> bool {
+/// `guest::…`, `use guest;`, `extern crate guest`, at any depth, by one of `names`.
+fn names_guest(tokens: &TokenStream, names: &[&str]) -> bool {
     let within = tokens.clone().into_iter().any(|token| match token {
-        TokenTree::Group(group) => names_guest(&group.stream()),
+        TokenTree::Group(group) => names_guest(&group.stream(), names),
         _ => false,
     });
+    let is_guest = |token: &TokenTree| names.iter().any(|name| is(token, name));
     within
         || pairs(tokens).any(|(a, b)| {
-            (is(&a, "guest") && is_punct(&b, ':'))
-                || ((is(&a, "use") || is(&a, "crate")) && is(&b, "guest"))
+            (is_guest(&a) && is_punct(&b, ':'))
+                || ((is(&a, "use") || is(&a, "crate")) && is_guest(&b))
         })
 }
 
@@ -411,7 +415,8 @@ mod tests {
 
     #[test]
     fn the_guest_api_is_seen_where_it_is_named() {
-        let named = |source| names_guest(&lex(source).unwrap());
+        let named = |source| names_guest(&lex(source).unwrap(), &GUEST_API);
+        assert!(named("use genkan_guest::Window;"));
         assert!(named("use guest::Window;"));
         assert!(named("fn f() { let w = guest::open(); }"));
         assert!(named("extern crate guest;"));
@@ -429,5 +434,7 @@ mod tests {
         assert_eq!(shape(&root).unwrap(), expected);
         std::fs::write(&root, "mod guest { } fn main() { guest::f() }").unwrap();
         assert!(!shape(&root).unwrap().uses_guest);
+        std::fs::write(&root, "mod guest { } use genkan_guest::X; fn main() {}").unwrap();
+        assert!(shape(&root).unwrap().uses_guest);
     }
 }

@@ -6,7 +6,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -19,7 +19,7 @@ const TRIPLES: [&str; 3] = ["wasm32-wasip1", "wasm32-wasi", "wasm32-unknown-unkn
 /// What the user says about the compiler.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// `--rustc PATH`.
+    /// `--rustc`: a path, or the name of a toolchain.
     pub rustc: Option<PathBuf>,
     /// `--target TRIPLE`.
     pub target: Option<String>,
@@ -182,6 +182,17 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Runs `command` in the place of this program: on its terminal, and its exit code
+/// is this one's.
+pub fn exit_code(command: &mut Command) -> anyhow::Result<ExitCode> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    // A signal has no code; 1 is what people expect of a failure.
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
 /// A command as one would type it.
 pub fn display(command: &Command) -> String {
     std::iter::once(command.get_program())
@@ -193,26 +204,56 @@ pub fn display(command: &Command) -> String {
 
 fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
+    // shlex quotes `a=b` as well, which every shell takes as it is.
     if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        return word.to_owned();
     }
+    match shlex::try_quote(word) {
+        Ok(quoted) => quoted.into_owned(),
+        // A NUL, which no command line can have.
+        Err(_) => format!("{word:?}"),
+    }
+}
+
+/// A toolchain of rustup's, as its users name it: `1.63.0`, `stable`, with or
+/// without the machine's triple, or a path.
+fn rustup_toolchain(name: &str, origin: &str) -> Option<Toolchain> {
+    // `join` takes an absolute path as it is.
+    let exact = Toolchain::in_rustup(&rustup_toolchains().join(name), origin);
+    exact.or_else(|| {
+        let entries = rustup_toolchains().read_dir().ok()?.flatten();
+        let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        folders.sort();
+        let is_it = |folder: &&PathBuf| {
+            let found = folder.file_name().unwrap_or_default().to_string_lossy();
+            let rest = found.strip_prefix(name).and_then(|it| it.strip_prefix('-'));
+            // `nightly-2026-01-01-…` is another than `nightly-…`.
+            rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+        };
+        Toolchain::in_rustup(folders.iter().find(is_it)?, origin)
+    })
 }
 
 /// The rustc that `cargo` and `rustc` mean where the user stands.
 fn active() -> Option<Toolchain> {
-    // rustup's cargo resolved it already and says so.
-    if let Some(name) = env::var_os("RUSTUP_TOOLCHAIN") {
-        let origin = format!("active toolchain, {}", name.display());
-        // An absolute path is a valid toolchain name, and `join` takes it.
-        if let Some(found) = Toolchain::in_rustup(&rustup_toolchains().join(&name), origin) {
+    // The user chose it, or rustup's cargo, and says so.
+    if let Ok(name) = env::var("RUSTUP_TOOLCHAIN") {
+        let origin = format!("active toolchain, {name}");
+        if let Some(found) = rustup_toolchain(&name, &origin) {
             return Some(found);
         }
     }
     let asked = Toolchain::ask(&on_path("rustc")?, "rustc on PATH").ok()?;
     // Behind a rustup proxy, call the compiler itself from now on.
     Some(Toolchain::in_rustup(&asked.sysroot, asked.origin.clone()).unwrap_or(asked))
+}
+
+/// The toolchain that `RUSTUP_TOOLCHAIN` names, if rustup has toolchains, but not
+/// that one: another would not be what the user asked for.
+fn missing_active() -> Option<String> {
+    let name = env::var("RUSTUP_TOOLCHAIN").ok()?;
+    let is_there = rustup_toolchain(&name, "").is_some();
+    (rustup_toolchains().is_dir() && !is_there).then_some(name)
 }
 
 /// Every rustc that can be found, in the order of preference, without running
@@ -265,7 +306,16 @@ pub fn choose(shell: Shell, request: &Request) -> anyhow::Result<Choice> {
         Some(rustc) => vec![named_rustc(rustc)?],
         None => all(),
     };
+    if let Some(name) = missing_active() {
+        bail!(
+            "RUSTUP_TOOLCHAIN={name}: there is no such toolchain. To get it:\n{}",
+            install(&name)
+        );
+    }
     if let Some(choice) = first_with_target(&candidates, request) {
+        if choice.toolchain != candidates[0] {
+            shell.status("Using", &choice.why);
+        }
         return Ok(choice);
     }
     match candidates.first() {
@@ -274,11 +324,20 @@ pub fn choose(shell: Shell, request: &Request) -> anyhow::Result<Choice> {
     }
 }
 
-/// The compiler of `--rustc`.
+/// The compiler of `--rustc`: a path, a toolchain of rustup's, or a name on PATH.
 fn named_rustc(rustc: &Path) -> anyhow::Result<Toolchain> {
-    let path = if rustc.components().count() == 1 {
-        on_path(&rustc.to_string_lossy())
-            .with_context(|| format!("no {} on PATH (--rustc)", rustc.display()))?
+    let path = if rustc.components().count() == 1 && !rustc.is_file() {
+        let name = rustc.to_string_lossy();
+        if let Some(found) = rustup_toolchain(&name, &format!("toolchain {name}, by --rustc")) {
+            return Ok(found);
+        }
+        on_path(&name).with_context(|| {
+            format!(
+                "--rustc {name}: neither a file, nor a toolchain of rustup's, nor a program on \
+                 PATH. A toolchain is installed by\n{}",
+                install(&name)
+            )
+        })?
     } else {
         std::path::absolute(rustc)?
     };
@@ -436,9 +495,9 @@ fn nothing_found(candidates: &[Toolchain], request: &Request, tried: Option<Stri
     text
 }
 
-/// The report of `cargo xtask toolchain`, to read or to paste into a bug
-/// report; the flag says whether a guest can be compiled.
-pub fn report(request: &Request) -> (String, bool) {
+/// The report of the command `toolchain`, to read or to paste into a bug report;
+/// the flag says whether a guest can be compiled.
+pub fn report(request: &Request) -> anyhow::Result<(String, bool)> {
     let mut text = format!(
         "genkan {} on {} {}\n",
         env!("CARGO_PKG_VERSION"),
@@ -454,7 +513,7 @@ pub fn report(request: &Request) -> (String, bool) {
         let _ = writeln!(text, "{tool}: {version}");
     }
     let candidates = match &request.rustc {
-        Some(rustc) => named_rustc(rustc).into_iter().collect(),
+        Some(rustc) => vec![named_rustc(rustc)?],
         None => all(),
     };
     let choice = first_with_target(&candidates, request);
@@ -498,7 +557,9 @@ pub fn report(request: &Request) -> (String, bool) {
             text.push('\n');
         }
     }
-    (text, choice.is_some())
+    text.push('\n');
+    text.push_str(&crate::cargo::configuration());
+    Ok((text, choice.is_some()))
 }
 
 fn installed_targets(sysroot: &Path) -> Vec<String> {
@@ -613,6 +674,6 @@ mod tests {
     fn commands_can_be_pasted() {
         let mut command = Command::new("rustc");
         command.args(["-O", "a b.rs", "it's"]);
-        assert_eq!(display(&command), r"rustc -O 'a b.rs' 'it'\''s'");
+        assert_eq!(display(&command), r#"rustc -O 'a b.rs' "it's""#);
     }
 }

@@ -10,7 +10,7 @@ use crate::files;
 
 /// The text of the binary at `path`, with names.
 pub fn text(path: &Path) -> anyhow::Result<String> {
-    let bytes = files::read(path)?;
+    let bytes = files::read_or_stdin(path)?;
     ensure!(
         bytes.starts_with(b"\0asm"),
         "{} is no WebAssembly binary",

@@ -3,22 +3,33 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver};
+use std::process::Child;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use notify::{EventKind, RecursiveMode, Watcher as _};
 
-use crate::build_guest::{self, Request};
+use crate::build_guest::Request;
+use crate::context::Context;
 use crate::guest::Guest;
-use crate::run;
-use crate::shell::{self, Shell};
+use crate::run::{Host, Job};
+use crate::shell;
 
 /// Editors write in several steps; what comes this soon after is one change.
 const SETTLE: Duration = Duration::from_millis(20);
 
+/// How often a running guest is looked after.
+const GLANCE: Duration = Duration::from_millis(50);
+
+type Events = Receiver<notify::Result<notify::Event>>;
+
 /// Runs until it is ended.
-pub fn watch(shell: Shell, request: &Request, arguments: &[OsString]) -> anyhow::Result<()> {
+pub fn watch(
+    context: &Context<'_>,
+    request: &Request,
+    arguments: &[OsString],
+) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(sender).context("cannot watch files")?;
     let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
@@ -28,24 +39,33 @@ pub fn watch(shell: Shell, request: &Request, arguments: &[OsString]) -> anyhow:
     loop {
         // Before the build too: a change meanwhile is one.
         follow(&mut watcher, &mut folders, &files)?;
-        match build(shell, request) {
-            Ok((module, sources)) => {
-                files = sources;
+        let mut guest = None;
+        match Job::build(context, request, arguments) {
+            Ok(job) => {
+                files = job.sources.clone();
                 follow(&mut watcher, &mut folders, &files)?;
                 if host.is_none() {
-                    host = run::host(shell, false).map_err(tell).ok();
+                    host = Host::of(context).map_err(tell).ok();
                 }
                 if let Some(host) = &host {
-                    let outcome = run::start(shell, host, &request.guest, &module, arguments);
-                    outcome.map_err(tell).ok();
+                    guest = start(context, host, &job).map_err(tell).ok();
                 }
             }
             // A change of what was read before may mend it.
             Err(error) => tell(error),
         }
-        shell.status("Watching", format_args!("{} files", files.len()));
-        wait(&events, &files)?;
+        let count = files.len();
+        context
+            .shell
+            .status("Watching", format_args!("{count} files"));
+        wait(context, &events, &files, guest)?;
     }
+}
+
+fn start(context: &Context<'_>, host: &Host, job: &Job) -> anyhow::Result<Child> {
+    let mut command = host.command(context, job)?;
+    let child = command.spawn();
+    child.with_context(|| format!("cannot run {}", command.get_program().display()))
 }
 
 fn tell(error: anyhow::Error) {
@@ -81,30 +101,42 @@ fn first_files(guest: &Guest) -> BTreeSet<PathBuf> {
     }
 }
 
-/// The module, and the files that it was made of.
-fn build(shell: Shell, request: &Request) -> anyhow::Result<(PathBuf, BTreeSet<PathBuf>)> {
-    match &request.guest {
-        Guest::Module(path) => Ok((path.clone(), BTreeSet::from([path.clone()]))),
-        _ => {
-            let built = build_guest::build(shell, request)?;
-            Ok((built.path, built.sources.into_iter().collect()))
-        }
-    }
-}
-
-/// Returns when one of `files` has changed.
+/// Returns when one of `files` has changed. A guest that runs then is ended: it may
+/// never end by itself.
 fn wait(
-    events: &Receiver<notify::Result<notify::Event>>,
+    context: &Context<'_>,
+    events: &Events,
     files: &BTreeSet<PathBuf>,
+    mut guest: Option<Child>,
 ) -> anyhow::Result<()> {
+    let ended = |guest: &mut Child| !matches!(guest.try_wait(), Ok(None));
     loop {
-        let event = events.recv().context("nobody watches any more")?;
-        if !concerns(&event.context("while watching")?, files) {
-            continue;
+        if guest.as_mut().is_some_and(ended) {
+            guest = None;
         }
-        while events.recv_timeout(SETTLE).is_ok() {}
-        return Ok(());
+        let event = match guest {
+            Some(_) => events.recv_timeout(GLANCE),
+            None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        let event = match event {
+            Ok(event) => event.context("while watching")?,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(error) => return Err(error).context("nobody watches any more"),
+        };
+        if concerns(&event, files) {
+            break;
+        }
     }
+    if let Some(mut guest) = guest {
+        context
+            .shell
+            .status("Ending", "the guest, which still runs");
+        // It may have ended just now.
+        let _ = guest.kill();
+        guest.wait()?;
+    }
+    while events.recv_timeout(SETTLE).is_ok() {}
+    Ok(())
 }
 
 /// Whether an event changes one of `files`. Reading is no change: builds read.

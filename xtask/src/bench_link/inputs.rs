@@ -193,17 +193,7 @@ pub fn link_arguments(printed: &str) -> anyhow::Result<Vec<String>> {
 /// made of, compiled by clang with debug information.
 fn sqlite(toolchain: &Toolchain, folder: &Path) -> anyhow::Result<Job> {
     const HEADERS: &str = "/usr/include/wasm32-wasi";
-    let clang = (14..40).rev().map(|version| format!("clang-{version}"));
-    let clang = ["clang".to_owned()]
-        .into_iter()
-        .chain(clang)
-        .find(|name| {
-            let check = Command::new(name)
-                .args(["--target=wasm32", "-fsyntax-only", "-x", "c", "/dev/null"])
-                .output();
-            check.is_ok_and(|output| output.status.success())
-        })
-        .context("clang is not installed")?;
+    let clang = crate::clang::newest().map_err(anyhow::Error::msg)?;
     anyhow::ensure!(Path::new(HEADERS).is_dir(), "wasi-libc is not installed");
     let folder = folder.join("sqlite");
     std::fs::create_dir_all(folder.join("src"))?;

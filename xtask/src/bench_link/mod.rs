@@ -12,11 +12,13 @@ use anyhow::{Context as _, ensure};
 use serde::Serialize;
 use wait4::Wait4 as _;
 
+use genkan::context::Repository as _;
 use genkan::files;
 use genkan::shell::{self, Shell};
 use genkan::toolchain::{self, Toolchain};
 use genkan_link::{Input, Options, Role};
 
+use crate::repository::Checkout;
 use inputs::{Inputs, Job};
 
 /// A linker as a process.
@@ -69,7 +71,7 @@ struct Results {
 }
 
 /// Prepares the inputs, measures, and prints a table, or JSON.
-pub fn run(shell: Shell, json: bool) -> anyhow::Result<()> {
+pub fn run(shell: Shell, checkout: &Checkout, json: bool) -> anyhow::Result<()> {
     let toolchain = toolchain()?;
     let exe = std::env::current_exe()?;
     let target_folder = exe
@@ -94,7 +96,7 @@ pub fn run(shell: Shell, json: bool) -> anyhow::Result<()> {
                 "--package=xtask",
                 "--manifest-path",
             ])
-            .arg(genkan::compile::workspace().join("Cargo.toml"));
+            .arg(checkout.root().join("Cargo.toml"));
         ensure!(
             build.status()?.success(),
             "cannot build xtask with optimisation"

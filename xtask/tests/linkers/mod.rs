@@ -92,30 +92,23 @@ fn run(mut command: Command, folder: &Path, arguments: &[String], output: &str) 
     Ran { module, stderr }
 }
 
-/// The toolchains to test with: the active one and, where installed, 1.63, each
-/// with its WASI target.
-pub fn toolchains() -> Vec<(Toolchain, String)> {
+/// The toolchain to test with, the active one if it has a WASI target, and that.
+pub fn toolchain() -> (Toolchain, String) {
+    let found = toolchain::all().iter().find_map(wasi);
+    found.expect("no rustc with wasm32-wasip1: rustup target add wasm32-wasip1")
+}
+
+/// Rust 1.63. Tests that want it are ignored where it is not (`has_rustc_1_63`).
+pub fn old_toolchain() -> (Toolchain, String) {
     let all = toolchain::all();
-    let wasi = |toolchain: &Toolchain| {
-        let target = toolchain
-            .targets
-            .iter()
-            .find(|target| target.starts_with("wasm32-wasi"))?;
-        Some((toolchain.clone(), target.clone()))
-    };
-    let mut chosen: Vec<_> = all.iter().find_map(wasi).into_iter().collect();
-    assert!(
-        !chosen.is_empty(),
-        "no rustc with wasm32-wasip1: rustup target add wasm32-wasip1"
-    );
-    let old = all
-        .iter()
-        .find(|toolchain| toolchain.sysroot.to_string_lossy().contains("/1.63"));
-    match old.and_then(wasi) {
-        Some(old) => chosen.push(old),
-        None => println!("skipped: Rust 1.63 with wasm32-wasi is not installed"),
-    }
-    chosen
+    let is_old = |it: &&Toolchain| it.sysroot.to_string_lossy().contains("/1.63");
+    all.iter().find(is_old).and_then(wasi).unwrap()
+}
+
+fn wasi(toolchain: &Toolchain) -> Option<(Toolchain, String)> {
+    let mut targets = toolchain.targets.iter();
+    let target = targets.find(|target| target.starts_with("wasm32-wasi"))?;
+    Some((toolchain.clone(), target.clone()))
 }
 
 /// The linker's arguments, in a text that rustc printed for `--print link-args`;

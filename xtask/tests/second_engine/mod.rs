@@ -1,5 +1,5 @@
 //! Runs a guest's calls in wasmi: an engine that shares no code with wasmer,
-//! and a host that shares none with the package `host`.
+//! and a host that shares none with the package `genkan-host`.
 
 use wasmi::{
     AsContext, Caller, Engine, Error, Extern, ExternType, Instance, Linker, Memory, Module, Store,

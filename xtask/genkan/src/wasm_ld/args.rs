@@ -1,291 +1,9 @@
 //! wasm-ld's command line, split into options and their values by LLVM's rules:
-//! which names take one dash or two, and where a value may stand.
+//! response files, and values in their option's argument or the next.
 
 use std::path::{Path, PathBuf};
 
-/// What an argument asks for. Aliases share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opt {
-    /// A file; its value is the path.
-    Input,
-    AllowMultipleDefinition,
-    AllowUndefined,
-    AllowUndefinedFile,
-    Bdynamic,
-    Bstatic,
-    Bsymbolic,
-    BuildId,
-    CheckFeatures,
-    ColorDiagnostics,
-    CompressRelocations,
-    Defsym,
-    Demangle,
-    EndLib,
-    Entry,
-    ErrorLimit,
-    ErrorUnresolvedSymbols,
-    Export,
-    ExportAll,
-    ExportDynamic,
-    ExportIfDefined,
-    ExportMemory,
-    ExportTable,
-    ExtraFeatures,
-    FatalWarnings,
-    Features,
-    GcSections,
-    GlobalBase,
-    GrowableTable,
-    Help,
-    /// Known, and without effect here as in wasm-ld, given these inputs.
-    Ignored,
-    Import,
-    ImportMemory,
-    ImportTable,
-    ImportUndefined,
-    InitialHeap,
-    InitialMemory,
-    KeepSection,
-    Library,
-    LibraryPath,
-    Machine,
-    Map,
-    MaxMemory,
-    MergeDataSegments,
-    NoAllowMultipleDefinition,
-    NoAllowUndefined,
-    NoCheckFeatures,
-    NoColorDiagnostics,
-    NoDemangle,
-    NoEntry,
-    NoExportDynamic,
-    NoFatalWarnings,
-    NoGcSections,
-    NoGrowableMemory,
-    NoMergeDataSegments,
-    NoStackFirst,
-    NoWholeArchive,
-    NoinhibitExec,
-    Optimize,
-    Output,
-    PageSize,
-    Panic,
-    PrintMap,
-    /// What genkan does not do; the value of the table's row says what that is.
-    Refused(&'static str),
-    RspQuoting,
-    SharedMemory,
-    Soname,
-    StackFirst,
-    StartLib,
-    StripAll,
-    StripDebug,
-    TableBase,
-    Threads,
-    Trace,
-    Undefined,
-    UnresolvedSymbols,
-    Version,
-    /// `-v`: the version, and go on if there are inputs.
-    Verbose,
-    WarnUnresolvedSymbols,
-    WholeArchive,
-    WhyExtract,
-    Wrap,
-    Z,
-}
-
-/// How many dashes an option's name may follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dashes {
-    One,
-    Two,
-    Any,
-}
-
-/// Where an option's value stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Value {
-    /// Nowhere: it takes none.
-    None,
-    /// In the same argument, right after the name.
-    Joined,
-    /// In the next argument.
-    Separate,
-    /// In the same argument or, if nothing is left there, in the next.
-    Either,
-}
-
-use {Dashes::*, Value::*};
-
-const LTO: Opt = Opt::Ignored;
-const SHARED: Opt = Opt::Refused("shared libraries");
-const TRACE_SYMBOL: Opt =
-    Opt::Refused("tracing of symbols; --why-extract=- and -Map=- tell much of it");
-const REPRODUCE: Opt = Opt::Refused("packing of the inputs");
-const RELOCATABLE: Opt = Opt::Refused("relocatable output");
-
-/// LLVM 22's options, then genkan's own.
-#[rustfmt::skip]
-const OPTIONS: &[(Dashes, &str, Value, Opt)] = &[
-    (Any, "Bdynamic", None, Opt::Bdynamic),
-    (Any, "call_shared", None, Opt::Bdynamic),
-    (Any, "dy", None, Opt::Bdynamic),
-    (Any, "Bstatic", None, Opt::Bstatic),
-    (Any, "dn", None, Opt::Bstatic),
-    (Any, "non_shared", None, Opt::Bstatic),
-    (Any, "static", None, Opt::Bstatic),
-    (Any, "Bsymbolic", None, Opt::Bsymbolic),
-    (One, "E", None, Opt::ExportDynamic),
-    (Any, "export-dynamic", None, Opt::ExportDynamic),
-    (Any, "no-export-dynamic", None, Opt::NoExportDynamic),
-    (One, "L", Either, Opt::LibraryPath),
-    (Any, "library-path", Separate, Opt::LibraryPath),
-    (Any, "library-path=", Joined, Opt::LibraryPath),
-    (One, "l", Either, Opt::Library),
-    (Any, "library", Separate, Opt::Library),
-    (Any, "library=", Joined, Opt::Library),
-    (One, "M", None, Opt::PrintMap),
-    (Any, "print-map", None, Opt::PrintMap),
-    (Any, "Map", Separate, Opt::Map),
-    (Any, "Map=", Joined, Opt::Map),
-    (One, "O", Either, Opt::Optimize),
-    (One, "S", None, Opt::StripDebug),
-    (Any, "strip-debug", None, Opt::StripDebug),
-    (One, "s", None, Opt::StripAll),
-    (Any, "strip-all", None, Opt::StripAll),
-    (One, "V", None, Opt::Verbose),
-    (One, "v", None, Opt::Verbose),
-    (Any, "version", None, Opt::Version),
-    (Any, "help", None, Opt::Help),
-    (Any, "allow-multiple-definition", None, Opt::AllowMultipleDefinition),
-    (Any, "no-allow-multiple-definition", None, Opt::NoAllowMultipleDefinition),
-    (Any, "allow-undefined", None, Opt::AllowUndefined),
-    (Any, "allow-undefined-file=", Joined, Opt::AllowUndefinedFile),
-    (One, "allow-undefined-file", Separate, Opt::AllowUndefinedFile),
-    (Any, "import-undefined", None, Opt::ImportUndefined),
-    (Any, "build-id", None, Opt::BuildId),
-    (Any, "build-id=", Joined, Opt::BuildId),
-    (Two, "check-features", None, Opt::CheckFeatures),
-    (Two, "no-check-features", None, Opt::NoCheckFeatures),
-    (Any, "color-diagnostics", None, Opt::ColorDiagnostics),
-    (Any, "color-diagnostics=", Joined, Opt::ColorDiagnostics),
-    (Any, "no-color-diagnostics", None, Opt::NoColorDiagnostics),
-    (Any, "compress-relocations", None, Opt::CompressRelocations),
-    (Any, "demangle", None, Opt::Demangle),
-    (Any, "no-demangle", None, Opt::NoDemangle),
-    (Any, "emit-relocs", None, Opt::Refused("relocations in the output")),
-    (Any, "end-lib", None, Opt::EndLib),
-    (Any, "start-lib", None, Opt::StartLib),
-    (One, "e", Either, Opt::Entry),
-    (Any, "entry", Separate, Opt::Entry),
-    (Any, "entry=", Joined, Opt::Entry),
-    (Two, "no-entry", None, Opt::NoEntry),
-    (Two, "error-limit", Separate, Opt::ErrorLimit),
-    (Two, "error-limit=", Joined, Opt::ErrorLimit),
-    (Any, "error-unresolved-symbols", None, Opt::ErrorUnresolvedSymbols),
-    (Any, "warn-unresolved-symbols", None, Opt::WarnUnresolvedSymbols),
-    (Any, "unresolved-symbols", Separate, Opt::UnresolvedSymbols),
-    (Any, "unresolved-symbols=", Joined, Opt::UnresolvedSymbols),
-    (Two, "experimental-pic", None, Opt::Refused("position-independent code")),
-    (Any, "export", Separate, Opt::Export),
-    (Any, "export=", Joined, Opt::Export),
-    (Any, "export-if-defined", Separate, Opt::ExportIfDefined),
-    (Any, "export-if-defined=", Joined, Opt::ExportIfDefined),
-    (Two, "export-all", None, Opt::ExportAll),
-    (Two, "export-memory", None, Opt::ExportMemory),
-    (Two, "export-memory=", Joined, Opt::ExportMemory),
-    (Two, "export-table", None, Opt::ExportTable),
-    (Two, "growable-table", None, Opt::GrowableTable),
-    (Two, "import-memory", None, Opt::ImportMemory),
-    (Two, "import-memory=", Joined, Opt::ImportMemory),
-    (Two, "import-table", None, Opt::ImportTable),
-    (Two, "table-base=", Joined, Opt::TableBase),
-    (Any, "features=", Joined, Opt::Features),
-    (Any, "extra-features=", Joined, Opt::ExtraFeatures),
-    (Any, "fatal-warnings", None, Opt::FatalWarnings),
-    (Any, "no-fatal-warnings", None, Opt::NoFatalWarnings),
-    (Any, "gc-sections", None, Opt::GcSections),
-    (Any, "no-gc-sections", None, Opt::NoGcSections),
-    (Any, "print-gc-sections", None, Opt::Refused("a list of removed sections")),
-    (Any, "no-print-gc-sections", None, Opt::Ignored),
-    (Two, "global-base=", Joined, Opt::GlobalBase),
-    (Two, "initial-heap=", Joined, Opt::InitialHeap),
-    // An alias of `initial-memory=` that takes no value, hence does nothing.
-    (One, "i", None, Opt::Ignored),
-    (Two, "initial-memory=", Joined, Opt::InitialMemory),
-    (Two, "max-memory=", Joined, Opt::MaxMemory),
-    (Two, "no-growable-memory", None, Opt::NoGrowableMemory),
-    (Two, "page-size=", Joined, Opt::PageSize),
-    (Any, "keep-section", Separate, Opt::KeepSection),
-    (Any, "keep-section=", Joined, Opt::KeepSection),
-    (One, "m", Either, Opt::Machine),
-    (Two, "merge-data-segments", None, Opt::MergeDataSegments),
-    (Two, "no-merge-data-segments", None, Opt::NoMergeDataSegments),
-    (Any, "mllvm", Separate, Opt::Ignored),
-    (Any, "mllvm=", Joined, Opt::Ignored),
-    (Any, "noinhibit-exec", None, Opt::NoinhibitExec),
-    (Any, "no-pie", None, Opt::Ignored),
-    (Any, "pie", None, Opt::Refused("position-independent programs")),
-    (Two, "no-shlib-sigcheck", None, Opt::Ignored),
-    (One, "o", Either, Opt::Output),
-    (One, "r", None, RELOCATABLE),
-    (Any, "relocatable", None, RELOCATABLE),
-    (Two, "reproduce", Separate, REPRODUCE),
-    (Two, "reproduce=", Joined, REPRODUCE),
-    (Any, "rpath", Separate, Opt::Ignored),
-    (Any, "rpath=", Joined, Opt::Ignored),
-    (Any, "rsp-quoting", Separate, Opt::RspQuoting),
-    (Any, "rsp-quoting=", Joined, Opt::RspQuoting),
-    (Any, "shared", None, SHARED),
-    (Two, "shared-memory", None, Opt::SharedMemory),
-    (Any, "soname", Separate, Opt::Soname),
-    (Any, "soname=", Joined, Opt::Soname),
-    (Any, "stack-first", None, Opt::StackFirst),
-    (Any, "no-stack-first", None, Opt::NoStackFirst),
-    (Any, "threads", Separate, Opt::Threads),
-    (Any, "threads=", Joined, Opt::Threads),
-    (One, "t", None, Opt::Trace),
-    (Any, "trace", None, Opt::Trace),
-    (One, "y", Either, TRACE_SYMBOL),
-    (Any, "trace-symbol", Separate, TRACE_SYMBOL),
-    (Any, "trace-symbol=", Joined, TRACE_SYMBOL),
-    (One, "u", Either, Opt::Undefined),
-    (Any, "undefined", Separate, Opt::Undefined),
-    (Any, "undefined=", Joined, Opt::Undefined),
-    (Any, "verbose", None, Opt::Ignored),
-    (Any, "whole-archive", None, Opt::WholeArchive),
-    (Any, "no-whole-archive", None, Opt::NoWholeArchive),
-    (Two, "why-extract=", Joined, Opt::WhyExtract),
-    (Any, "wrap", Separate, Opt::Wrap),
-    (Any, "wrap=", Joined, Opt::Wrap),
-    (One, "z", Either, Opt::Z),
-    // They steer the optimisation of bitcode, which is refused where it shows up.
-    (Any, "disable-verify", None, LTO),
-    (Any, "save-temps", None, LTO),
-    (Two, "lto-CGO", Joined, LTO),
-    (Two, "lto-O", Joined, LTO),
-    (Two, "lto-debug-pass-manager", None, LTO),
-    (Two, "lto-obj-path=", Joined, LTO),
-    (Two, "lto-partitions=", Joined, LTO),
-    (Two, "thinlto-cache-dir=", Joined, LTO),
-    (Two, "thinlto-cache-policy", Separate, LTO),
-    (Two, "thinlto-cache-policy=", Joined, LTO),
-    (Two, "thinlto-emit-imports-files", None, LTO),
-    (Two, "thinlto-emit-index-files", None, LTO),
-    (Two, "thinlto-jobs=", Joined, LTO),
-    (Two, "thinlto-object-suffix-replace=", Joined, LTO),
-    (Two, "thinlto-prefix-replace=", Joined, LTO),
-    (Two, "thinlto-index-only", None, Opt::Refused("indexing of bitcode")),
-    (Two, "thinlto-index-only=", Joined, Opt::Refused("indexing of bitcode")),
-    // genkan's own.
-    (Two, "no-allow-undefined", None, Opt::NoAllowUndefined),
-    (Any, "defsym", Separate, Opt::Defsym),
-    (Any, "defsym=", Joined, Opt::Defsym),
-    (Two, "import", Separate, Opt::Import),
-    (Two, "import=", Joined, Opt::Import),
-    (Two, "panic=", Joined, Opt::Panic),
-];
+use super::options::{self, Found, Opt};
 
 /// One option as given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,6 +23,8 @@ pub struct Args {
     pub list: Vec<Arg>,
     /// What cannot be understood, one message each.
     pub errors: Vec<String>,
+    /// What is understood and not implemented, one message each.
+    pub refused: Vec<String>,
 }
 
 impl Args {
@@ -368,10 +88,16 @@ fn split(arguments: &[String]) -> Args {
             });
             continue;
         }
-        let Some((opt, length, takes_next)) = find(argument) else {
+        let Some(found) = options::find(argument) else {
             args.errors.push(format!("unknown argument: {argument}"));
             continue;
         };
+        let Found {
+            opt,
+            length,
+            takes_next,
+            help,
+        } = found;
         let (spelling, joined) = argument.split_at(length);
         let value = if takes_next {
             let Some(next) = rest.next() else {
@@ -382,37 +108,18 @@ fn split(arguments: &[String]) -> Args {
         } else {
             joined.to_owned()
         };
+        let spelling = spelling.trim_end_matches('=').to_owned();
+        if opt == Opt::Refused {
+            let message = format!("{spelling}: {help}: not implemented");
+            args.refused.push(message);
+        }
         args.list.push(Arg {
             opt,
-            spelling: spelling.trim_end_matches('=').to_owned(),
+            spelling,
             value,
         });
     }
     args
-}
-
-/// The option that `argument` names, the length of dashes and name, and whether
-/// the next argument is its value. Of several, the longest name wins.
-fn find(argument: &str) -> Option<(Opt, usize, bool)> {
-    let candidates = OPTIONS.iter().filter_map(|&(dashes, name, value, opt)| {
-        let matches = |prefix: &str| {
-            let rest = argument.strip_prefix(prefix)?.strip_prefix(name)?;
-            let takes_next = match value {
-                None if rest.is_empty() => false,
-                Separate if rest.is_empty() => true,
-                None | Separate => return Option::None,
-                Joined => false,
-                Either => rest.is_empty(),
-            };
-            Some((opt, prefix.len() + name.len(), takes_next))
-        };
-        match dashes {
-            One => matches("-"),
-            Two => matches("--"),
-            Any => matches("--").or_else(|| matches("-")),
-        }
-    });
-    candidates.max_by_key(|(_, length, _)| *length)
 }
 
 /// The state of expanding response files.
@@ -467,16 +174,16 @@ impl Expansion {
 /// the next character as it is, within quotes too.
 fn tokenize(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
-    let mut token: Option<String> = Option::None;
-    let mut quote: Option<char> = Option::None;
+    let mut token: Option<String> = None;
+    let mut quote: Option<char> = None;
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
         match character {
             '\\' => match characters.next() {
                 Some(next) => token.get_or_insert_default().push(next),
-                Option::None => token.get_or_insert_default().push('\\'),
+                None => token.get_or_insert_default().push('\\'),
             },
-            _ if quote == Some(character) => quote = Option::None,
+            _ if quote == Some(character) => quote = None,
             '"' | '\'' if quote.is_none() => {
                 quote = Some(character);
                 token.get_or_insert_default();
@@ -493,7 +200,7 @@ fn tokenize(text: &str) -> Vec<String> {
 /// but for an odd one before a double quote; two quotes within quotes are one.
 fn tokenize_windows(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
-    let mut token: Option<String> = Option::None;
+    let mut token: Option<String> = None;
     let mut quoted = false;
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::args::{Arg, Args, Opt};
+use super::args::{Arg, Args};
+use super::options::Opt;
 use genkan_link::{BuildId, Exports, Options, Panic, Strip, Unresolved};
 
 const PAGE: u64 = 65_536;
@@ -28,213 +29,22 @@ pub struct Config {
 
 /// Reads the options of `args`; all errors at once.
 pub fn config(args: &Args) -> Result<Config, Vec<String>> {
-    let mut errors = Vec::new();
-    let mut warnings = Vec::new();
-    let mut options = Options::wasm_ld();
-    let set = |opt| args.values(opt).map(str::to_owned).collect();
-
-    for arg in &args.list {
-        if let Opt::Refused(what) = arg.opt {
-            errors.push(format!("{}: {what}: not implemented", arg.spelling));
-        }
-    }
-
-    let mut number = |opt: Opt, default: u64| match args.last(&[opt]) {
-        None => default,
-        Some(arg) => arg.value.parse().unwrap_or_else(|_| {
-            let Arg {
-                spelling, value, ..
-            } = arg;
-            errors.push(format!("{spelling}: number expected, but got '{value}'"));
-            default
-        }),
+    let mut reader = Reader {
+        args,
+        options: Options::wasm_ld(),
+        errors: args.refused.clone(),
+        warnings: Vec::new(),
     };
-    let optimize = number(Opt::Optimize, 1);
-    let table_base = number(Opt::TableBase, 0);
-    let global_base = number(Opt::GlobalBase, 0);
-    let initial_heap = number(Opt::InitialHeap, 0);
-    let initial_memory = number(Opt::InitialMemory, 0);
-    let max_memory = number(Opt::MaxMemory, 0);
-    let page_size = number(Opt::PageSize, PAGE);
-
-    for (what, size) in [("heap", initial_heap), ("memory", initial_memory)] {
-        if !size.is_multiple_of(PAGE) {
-            errors.push(format!(
-                "initial {what} must be a multiple of the page size, {PAGE} bytes"
-            ));
-        }
-    }
-    if !max_memory.is_multiple_of(PAGE) {
-        errors.push(format!(
-            "maximum memory must be a multiple of the page size, {PAGE} bytes"
-        ));
-    }
-    if page_size != PAGE {
-        errors.push(format!(
-            "--page-size={page_size}: pages of other than {PAGE} bytes: not implemented"
-        ));
-    }
-    if args.has(Opt::MaxMemory) && args.has(Opt::NoGrowableMemory) {
-        errors.push("--max-memory is incompatible with --no-growable-memory".into());
-    }
-
-    options.exports = Exports::Named(set(Opt::Export));
-    options.export_if_defined = set(Opt::ExportIfDefined);
-    options.export_all = args.has(Opt::ExportAll);
-    options.export_dynamic = args.flag(Opt::ExportDynamic, Opt::NoExportDynamic, false);
-    if let Some(arg) = args.last(&[Opt::Entry, Opt::NoEntry]) {
-        options.entry = Some(arg.value.clone()).filter(|name| !name.is_empty());
-    }
-    options.undefined = args.values(Opt::Undefined).map(str::to_owned).collect();
-    options.wrap = args.values(Opt::Wrap).map(str::to_owned).collect();
-    for value in args.values(Opt::Defsym) {
-        match value.split_once('=') {
-            Some((name, target)) if !name.is_empty() && !target.is_empty() => {
-                options.defsym.push((name.to_owned(), target.to_owned()));
-            }
-            _ => errors.push(format!("--defsym: NAME=SYMBOL expected, but got '{value}'")),
-        }
-    }
-    options.unresolved = unresolved(args, &mut errors);
-    options.allow_undefined = set(Opt::Import);
-    options.host_functions = set(Opt::Import);
-    options.allow_multiple_definition = args.flag(
-        Opt::AllowMultipleDefinition,
-        Opt::NoAllowMultipleDefinition,
-        false,
-    ) || args.values(Opt::Z).any(|value| value == "muldefs");
-
-    let memory = &mut options.memory;
-    memory.import = args.last(&[Opt::ImportMemory]).map(|_| {
-        // One with a name goes before one without, wherever it stands.
-        let named = args
-            .values(Opt::ImportMemory)
-            .rfind(|value| !value.is_empty());
-        let (module, name) = named.map_or(("env", "memory"), |value| {
-            value.split_once(',').unwrap_or((value, ""))
-        });
-        (module.to_owned(), name.to_owned())
-    });
-    memory.export = match args.has(Opt::ExportMemory) || memory.import.is_none() {
-        false => None,
-        true => {
-            let named = args
-                .values(Opt::ExportMemory)
-                .rfind(|value| !value.is_empty());
-            Some(named.unwrap_or("memory").to_owned())
-        }
-    };
-    memory.initial = Some(initial_memory).filter(|&size| size != 0);
-    memory.max = Some(max_memory).filter(|&size| size != 0);
-    memory.fixed = args.has(Opt::NoGrowableMemory);
-    memory.shared = args.has(Opt::SharedMemory);
-    for value in args.values(Opt::Z) {
-        match value.strip_prefix("stack-size=") {
-            Some(size) => match integer(size) {
-                Some(size) => memory.stack_size = size,
-                None => errors.push(format!("invalid stack-size: {size}")),
-            },
-            None if value == "muldefs" => {}
-            None => warnings.push(format!("unknown -z value: {value}")),
-        }
-    }
-    options.initial_heap = initial_heap;
-    options.stack_first = args.flag(Opt::StackFirst, Opt::NoStackFirst, true);
-    options.global_base = Some(global_base).filter(|&address| address != 0);
-
-    options.table.import = args.has(Opt::ImportTable);
-    options.table.export = args.has(Opt::ExportTable);
-    options.table.growable = args.has(Opt::GrowableTable);
-    if options.table.import && options.table.export {
-        errors.push("--import-table and --export-table may not be used together".into());
-    }
-    match u32::try_from(table_base) {
-        Ok(base) => options.table.base = Some(base).filter(|&base| base != 0),
-        Err(_) => errors.push(format!("--table-base={table_base}: too large")),
-    }
-
-    options.gc_sections = args.flag(Opt::GcSections, Opt::NoGcSections, true);
-    options.merge_data_segments = args.flag(Opt::MergeDataSegments, Opt::NoMergeDataSegments, true);
-    options.merge_strings = optimize > 0;
-    options.compress_relocations = args.has(Opt::CompressRelocations);
-    options.strip = if args.has(Opt::StripAll) {
-        Strip::All
-    } else if args.has(Opt::StripDebug) {
-        Strip::Debug
-    } else {
-        Strip::Nothing
-    };
-    if options.compress_relocations && options.strip == Strip::Nothing {
-        errors.push(
-            "--compress-relocations is incompatible with output debug information. \
-             Please pass --strip-debug or --strip-all"
-                .into(),
-        );
-    }
-    options.keep_sections = set(Opt::KeepSection);
-
-    let list = |opt| -> Option<Vec<String>> {
-        let value = args.value(opt)?;
-        Some(
-            value
-                .split(',')
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect(),
-        )
-    };
-    options.features = list(Opt::Features);
-    options.extra_features = list(Opt::ExtraFeatures).unwrap_or_default();
-    options.check_features = args.flag(Opt::CheckFeatures, Opt::NoCheckFeatures, true);
-    options.demangle = args.flag(Opt::Demangle, Opt::NoDemangle, true);
-    match args.value(Opt::BuildId).map_or(Ok(BuildId::None), build_id) {
-        Ok(id) => options.build_id = id,
-        Err(error) => errors.push(error),
-    }
-    match args.value(Opt::Panic) {
-        None | Some("std") => options.panic = Panic::Std,
-        Some("report") => options.panic = Panic::Report,
-        Some("trap") => options.panic = Panic::Trap,
-        Some(other) => errors.push(format!(
-            "--panic: report, trap or std expected, but got '{other}'"
-        )),
-    }
-
-    match args.value(Opt::Machine) {
-        None | Some("wasm32") => {}
-        Some("wasm64") => errors.push("-m wasm64: memories of 64 bits: not implemented".into()),
-        Some(other) => errors.push(format!("invalid target architecture: {other}")),
-    }
-    let threads = args.last(&[Opt::Threads]).and_then(|arg| {
-        let threads = integer(&arg.value).and_then(|count| usize::try_from(count).ok());
-        if threads.is_none_or(|count| count == 0) {
-            let Arg {
-                spelling, value, ..
-            } = arg;
-            errors.push(format!(
-                "{spelling}: expected a positive integer, but got '{value}'"
-            ));
-        }
-        threads
-    });
-    if args.has(Opt::Bsymbolic) {
-        warnings.push("-Bsymbolic is only meaningful when combined with -shared".into());
-    }
-
-    let output = PathBuf::from(args.value(Opt::Output).unwrap_or_default());
-    match output.file_name() {
-        None => errors.push("no output file specified".into()),
-        Some(name) => {
-            let name = args
-                .value(Opt::Soname)
-                .map_or(name.to_string_lossy(), Into::into);
-            options.module_name = Some(name.into_owned());
-        }
-    }
-    let map = if args.has(Opt::PrintMap) {
-        Some("-")
-    } else {
-        args.value(Opt::Map)
+    reader.symbols();
+    reader.memory();
+    reader.table();
+    reader.content();
+    reader.features();
+    let threads = reader.threads();
+    let output = reader.output();
+    let map = match args.has(Opt::PrintMap) {
+        true => Some("-"),
+        false => args.value(Opt::Map),
     };
     let config = Config {
         output,
@@ -242,13 +52,242 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
         why_extract: args.value(Opt::WhyExtract).map(PathBuf::from),
         trace: args.has(Opt::Trace),
         threads,
-        warnings,
-        options,
+        warnings: reader.warnings,
+        options: reader.options,
     };
-    if errors.is_empty() {
-        Ok(config)
-    } else {
-        Err(errors)
+    match reader.errors.is_empty() {
+        true => Ok(config),
+        false => Err(reader.errors),
+    }
+}
+
+/// Options on the way from a command line.
+struct Reader<'a> {
+    args: &'a Args,
+    options: Options,
+    errors: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// The values of every `opt`.
+    fn set<T: FromIterator<String>>(&self, opt: Opt) -> T {
+        self.args.values(opt).map(str::to_owned).collect()
+    }
+
+    /// The value of the last `opt`, a decimal number.
+    fn number(&mut self, opt: Opt, default: u64) -> u64 {
+        let Some(arg) = self.args.last(&[opt]) else {
+            return default;
+        };
+        arg.value.parse().unwrap_or_else(|_| {
+            let Arg {
+                spelling, value, ..
+            } = arg;
+            let message = format!("{spelling}: number expected, but got '{value}'");
+            self.errors.push(message);
+            default
+        })
+    }
+
+    /// The value of the last `opt`, a size in bytes that is whole pages.
+    fn pages(&mut self, opt: Opt, what: &str) -> u64 {
+        let size = self.number(opt, 0);
+        if !size.is_multiple_of(PAGE) {
+            self.errors.push(format!(
+                "{what} must be a multiple of the page size, {PAGE} bytes"
+            ));
+        }
+        size
+    }
+
+    fn symbols(&mut self) {
+        let args = self.args;
+        self.options.exports = Exports::Named(self.set(Opt::Export));
+        self.options.export_if_defined = self.set(Opt::ExportIfDefined);
+        self.options.export_all = args.has(Opt::ExportAll);
+        self.options.export_dynamic = args.flag(Opt::ExportDynamic, Opt::NoExportDynamic, false);
+        if let Some(arg) = args.last(&[Opt::Entry, Opt::NoEntry]) {
+            self.options.entry = Some(arg.value.clone()).filter(|name| !name.is_empty());
+        }
+        self.options.undefined = self.set(Opt::Undefined);
+        self.options.wrap = self.set(Opt::Wrap);
+        for value in args.values(Opt::Defsym) {
+            match value.split_once('=') {
+                Some((name, target)) if !name.is_empty() && !target.is_empty() => {
+                    let pair = (name.to_owned(), target.to_owned());
+                    self.options.defsym.push(pair);
+                }
+                _ => self
+                    .errors
+                    .push(format!("--defsym: NAME=SYMBOL expected, but got '{value}'")),
+            }
+        }
+        self.options.unresolved = unresolved(args, &mut self.errors);
+        self.options.allow_undefined = self.set(Opt::Import);
+        self.options.host_functions = self.set(Opt::Import);
+        self.options.allow_multiple_definition =
+            args.flag(
+                Opt::AllowMultipleDefinition,
+                Opt::NoAllowMultipleDefinition,
+                false,
+            ) || args.values(Opt::Z).any(|value| value == "muldefs");
+    }
+
+    fn memory(&mut self) {
+        let args = self.args;
+        let initial = self.pages(Opt::InitialMemory, "initial memory");
+        let max = self.pages(Opt::MaxMemory, "maximum memory");
+        self.options.initial_heap = self.pages(Opt::InitialHeap, "initial heap");
+        let page_size = self.number(Opt::PageSize, PAGE);
+        if page_size != PAGE {
+            self.errors.push(format!(
+                "--page-size={page_size}: pages of other than {PAGE} bytes: not implemented"
+            ));
+        }
+        if args.has(Opt::MaxMemory) && args.has(Opt::NoGrowableMemory) {
+            let message = "--max-memory is incompatible with --no-growable-memory";
+            self.errors.push(message.into());
+        }
+        let base = self.number(Opt::GlobalBase, 0);
+        self.options.global_base = Some(base).filter(|&address| address != 0);
+        self.options.stack_first = args.flag(Opt::StackFirst, Opt::NoStackFirst, true);
+
+        // One with a name goes before one without, wherever it stands.
+        let named = |opt| args.values(opt).rfind(|value| !value.is_empty());
+        let memory = &mut self.options.memory;
+        memory.import = args.last(&[Opt::ImportMemory]).map(|_| {
+            let names = named(Opt::ImportMemory).map_or(("env", "memory"), |value| {
+                value.split_once(',').unwrap_or((value, ""))
+            });
+            (names.0.to_owned(), names.1.to_owned())
+        });
+        memory.export = match args.has(Opt::ExportMemory) || memory.import.is_none() {
+            false => None,
+            true => Some(named(Opt::ExportMemory).unwrap_or("memory").to_owned()),
+        };
+        memory.initial = Some(initial).filter(|&size| size != 0);
+        memory.max = Some(max).filter(|&size| size != 0);
+        memory.fixed = args.has(Opt::NoGrowableMemory);
+        memory.shared = args.has(Opt::SharedMemory);
+        for value in args.values(Opt::Z) {
+            match value.strip_prefix("stack-size=") {
+                Some(size) => match integer(size) {
+                    Some(size) => self.options.memory.stack_size = size,
+                    None => self.errors.push(format!("invalid stack-size: {size}")),
+                },
+                None if value == "muldefs" => {}
+                None => self.warnings.push(format!("unknown -z value: {value}")),
+            }
+        }
+        match args.value(Opt::Machine) {
+            None | Some("wasm32") => {}
+            Some("wasm64") => {
+                let message = "-m wasm64: memories of 64 bits: not implemented";
+                self.errors.push(message.into());
+            }
+            Some(other) => self
+                .errors
+                .push(format!("invalid target architecture: {other}")),
+        }
+    }
+
+    fn table(&mut self) {
+        let base = self.number(Opt::TableBase, 0);
+        let table = &mut self.options.table;
+        table.import = self.args.has(Opt::ImportTable);
+        table.export = self.args.has(Opt::ExportTable);
+        table.growable = self.args.has(Opt::GrowableTable);
+        if table.import && table.export {
+            let message = "--import-table and --export-table may not be used together";
+            self.errors.push(message.into());
+        }
+        match u32::try_from(base) {
+            Ok(base) => table.base = Some(base).filter(|&base| base != 0),
+            Err(_) => self.errors.push(format!("--table-base={base}: too large")),
+        }
+    }
+
+    /// What of the inputs is in the module, and in which form.
+    fn content(&mut self) {
+        let args = self.args;
+        let optimize = self.number(Opt::Optimize, 1);
+        let options = &mut self.options;
+        options.gc_sections = args.flag(Opt::GcSections, Opt::NoGcSections, true);
+        options.merge_data_segments =
+            args.flag(Opt::MergeDataSegments, Opt::NoMergeDataSegments, true);
+        options.merge_strings = optimize > 0;
+        options.compress_relocations = args.has(Opt::CompressRelocations);
+        options.strip = match (args.has(Opt::StripAll), args.has(Opt::StripDebug)) {
+            (true, _) => Strip::All,
+            (false, true) => Strip::Debug,
+            (false, false) => Strip::Nothing,
+        };
+        if options.compress_relocations && options.strip == Strip::Nothing {
+            self.errors.push(
+                "--compress-relocations is incompatible with output debug information. \
+                 Please pass --strip-debug or --strip-all"
+                    .into(),
+            );
+        }
+        options.demangle = args.flag(Opt::Demangle, Opt::NoDemangle, true);
+        match args.value(Opt::BuildId).map_or(Ok(BuildId::None), build_id) {
+            Ok(id) => options.build_id = id,
+            Err(error) => self.errors.push(error),
+        }
+        match args.value(Opt::Panic) {
+            None | Some("std") => options.panic = Panic::Std,
+            Some("report") => options.panic = Panic::Report,
+            Some("trap") => options.panic = Panic::Trap,
+            Some(other) => self.errors.push(format!(
+                "--panic: report, trap or std expected, but got '{other}'"
+            )),
+        }
+        self.options.keep_sections = self.set(Opt::KeepSection);
+        if args.has(Opt::Bsymbolic) {
+            let message = "-Bsymbolic is only meaningful when combined with -shared";
+            self.warnings.push(message.into());
+        }
+    }
+
+    fn features(&mut self) {
+        let list = |opt| -> Option<Vec<String>> {
+            let names = self.args.value(opt)?.split(',');
+            let names = names.filter(|name| !name.is_empty());
+            Some(names.map(str::to_owned).collect())
+        };
+        self.options.features = list(Opt::Features);
+        self.options.extra_features = list(Opt::ExtraFeatures).unwrap_or_default();
+        self.options.check_features =
+            self.args
+                .flag(Opt::CheckFeatures, Opt::NoCheckFeatures, true);
+    }
+
+    fn threads(&mut self) -> Option<usize> {
+        let arg = self.args.last(&[Opt::Threads])?;
+        let threads = integer(&arg.value).and_then(|count| usize::try_from(count).ok());
+        if threads.is_none_or(|count| count == 0) {
+            let Arg {
+                spelling, value, ..
+            } = arg;
+            self.errors.push(format!(
+                "{spelling}: expected a positive integer, but got '{value}'"
+            ));
+        }
+        threads
+    }
+
+    fn output(&mut self) -> PathBuf {
+        let output = PathBuf::from(self.args.value(Opt::Output).unwrap_or_default());
+        match output.file_name() {
+            None => self.errors.push("no output file specified".into()),
+            Some(name) => {
+                let soname = self.args.value(Opt::Soname);
+                let name = soname.map_or(name.to_string_lossy(), Into::into);
+                self.options.module_name = Some(name.into_owned());
+            }
+        }
+        output
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use object::read::archive::ArchiveFile;
 
-use super::args::{Args, Opt};
+use super::args::Args;
+use super::options::Opt;
 use crate::files::{self, Contents};
 use genkan_link::{Input, Role};
 

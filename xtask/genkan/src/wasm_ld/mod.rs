@@ -1,15 +1,17 @@
-//! `cargo xtask link`: the linker by itself, with the command line of LLVM 22's
+//! `link`: the linker by itself, with the command line of LLVM 22's
 //! wasm-ld, for rustc (`-C linker=…`), clang (`-fuse-ld=…`) and makefiles.
 
 mod args;
 mod config;
 mod inputs;
 mod listings;
+mod options;
 
 use std::env::ArgsOs;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::Write as _;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,105 +21,60 @@ use crate::files;
 use crate::shell::{BAD, Color, WARNING};
 use genkan_link::{Input, Report};
 
-use args::{Args, Opt};
+use args::Args;
 use config::Config;
+use options::Opt;
 
-const HELP: &str = "\
+/// `--help`, of this program called as `name`.
+fn help(name: &str) -> String {
+    let options = options::help();
+    format!(
+        "\
 Links WebAssembly objects and archives into a module, with wasm-ld's command line.
 
-Usage: cargo xtask link [OPTIONS] -o MODULE FILE...
+Usage: {name} [OPTIONS] -o MODULE FILE...
 
-Under the name wasm-ld (a symbolic link to xtask will do), it is what rustc and
+As genkan-ld, or under the name wasm-ld (a symbolic link will do), it is what rustc and
 clang call. Long options take one dash or two; @FILE reads more arguments.
 
-Inputs:
-  FILE                      An object, or an archive whose members are taken as needed
-  -l NAME, -l:FILE          libNAME.a, or FILE, in the folders of -L
-  -L DIR                    Look for libraries in DIR
-  --whole-archive           Take every member of the archives that follow
-  --no-whole-archive        … no longer
-  --start-lib, --end-lib    Take the objects between them as needed
-Output:
-  -o MODULE                 Where to write the module
-  -s, --strip-all           Drop all that the module can run without
-  -S, --strip-debug         Drop debug information
-  --keep-section=NAME       Keep this custom section all the same
-  --compress-relocations    Shortest encoding of numbers in code; needs -s or -S
-  -O 0|1|2                  0: strings are not merged; 2: nor stored at others' ends twice
-  --no-merge-data-segments  One data segment for each input section
-  --build-id[=STYLE]        fast, sha1, uuid, 0xHEX or none
-  --no-demangle             Functions' names as the objects have them
-  --soname=NAME             The module's name in its name section
-  --features=A,B            Declare these features; --extra-features adds to the objects' own
-  --no-check-features       Do not compare the objects' features
-Symbols:
-  -e NAME, --entry=NAME     The function that starts the program [default: _start]
-  --no-entry                There is none
-  --export=NAME             Export NAME; --export-if-defined=NAME, if there is one
-  --export-all              Export every symbol; -E, --export-dynamic: every visible one
-  -u NAME                   Resolve NAME though nothing refers to it
-  --wrap=NAME               Lead calls of NAME to __wrap_NAME
-  --defsym=NAME=SYMBOL      Let NAME be another name of SYMBOL
-  --import=NAME             NAME is the host's: an import if nothing defines it
-  --allow-undefined         Whatever is undefined is the host's; --no-allow-undefined: not
-  --allow-undefined-file=F  The names in F, one a line, are
-  --import-undefined        Undefined functions are; undefined data is an error
-  --unresolved-symbols=P    report-all or ignore-all (calls trap)
-  --warn-unresolved-symbols Warn only; calls trap
-  --allow-multiple-definition, -z muldefs
-                            The first of several definitions counts
-  --no-gc-sections          Keep what nothing reaches
-  --panic=report|trap|std   What a Rust panic becomes: file and line for the host, a bare
-                            trap, or rustc's own message [default: std]
-Memory and table:
-  --import-memory[=MOD,NAME], --export-memory[=NAME]
-                            [default: exported as memory]
-  --initial-memory=BYTES, --max-memory=BYTES, --no-growable-memory, --initial-heap=BYTES
-  --shared-memory           Threads share it; needs objects with atomics
-  -z stack-size=BYTES       [default: 65536]
-  --no-stack-first          The stack lies after the data
-  --global-base=ADDRESS     Where data begins
-  --import-table, --export-table, --growable-table, --table-base=INDEX
-Messages:
-  -Map=FILE, -M             What is where in the module, to FILE or stdout
-  --why-extract=FILE        Which archive members were taken, and for what
-  -t, --trace               Names of the objects that take part
-  --fatal-warnings          Warnings are errors
-  --error-limit=N           Stop after N errors; 0 for all [default: 20]
-  --color-diagnostics[=auto|always|never]
-  --threads=N               [default: one for each processor]
-  -v, --version             Print the version
-
-Not implemented, and refused: -r, -shared, -pie, --emit-relocs, wasm64,
-LLVM bitcode (-flto), --reproduce, --trace-symbol, --print-gc-sections.
+{options}
+wasm64 and LLVM bitcode (-flto) are not implemented either.
 
 Examples:
-  cargo xtask link --no-entry --export=add -o add.wasm add.o
-  cargo build --target wasm32-wasip1 --config 'target.wasm32-wasip1.linker=\"./wasm-ld\"'
+  {name} --no-entry --export=add -o add.wasm add.o
+  cargo build --target wasm32-wasip1 --config 'target.wasm32-wasip1.linker=\"genkan-ld\"'
 
 Exit codes: 0 the module is written; 1 it is not, and stderr says why.
-";
+"
+    )
+}
 
-/// The linker's arguments, if this program is called as `name` with `arguments` to
-/// be the linker: by a link of that name, or as `link`, whose options are
-/// wasm-ld's. Else the arguments, as they came.
-pub fn asked_for(
-    name: &OsStr,
-    arguments: ArgsOs,
-) -> Result<impl Iterator<Item = OsString>, impl Iterator<Item = OsString>> {
-    let by_name = Path::new(name)
-        .file_stem()
-        .is_some_and(|stem| stem == "wasm-ld" || stem == "genkan-ld");
+/// What this program is asked to be, by its name and first argument.
+pub enum Call<I> {
+    /// The linker alone, under the name wasm-ld or genkan-ld. These are its
+    /// arguments.
+    Linker(I),
+    /// The same, by the command `link`.
+    Link(I),
+    /// The linker of components, under the name wasm-component-ld.
+    ComponentLinker(I),
+    /// The command; its arguments, as they came.
+    Command(I),
+}
+
+/// What a call of `name` with `arguments` asks for.
+pub fn call(name: &OsStr, arguments: ArgsOs) -> Call<Peekable<ArgsOs>> {
     let mut arguments = arguments.peekable();
-    if by_name || arguments.next_if(|first| first == "link").is_some() {
-        Ok(arguments)
-    } else {
-        Err(arguments)
+    match Path::new(name).file_stem().and_then(OsStr::to_str) {
+        Some("wasm-ld" | "genkan-ld") => Call::Linker(arguments),
+        Some("wasm-component-ld") => Call::ComponentLinker(arguments),
+        _ if arguments.next_if(|first| first == "link").is_some() => Call::Link(arguments),
+        _ => Call::Command(arguments),
     }
 }
 
-/// Runs the linker on its `arguments`, the program's name not among them.
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the linker on its `arguments`; it was called as `name`.
+pub fn main(name: &str, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut texts = Vec::new();
     for argument in arguments {
         match argument.into_string() {
@@ -146,7 +103,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let args = args::parse(texts);
     let mut console = Console::new(&args);
-    match run(&args, &mut console) {
+    match run(name, &args, &mut console) {
         Ok(()) if console.errors == 0 => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
         Err(errors) => {
@@ -158,12 +115,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(args: &Args, console: &mut Console) -> Result<(), Vec<String>> {
+fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>> {
     if !args.errors.is_empty() {
         return Err(args.errors.clone());
     }
     if args.has(Opt::Help) {
-        print(HELP);
+        print(&help(name));
         return Ok(());
     }
     if args.has(Opt::Version) || args.has(Opt::Verbose) {

@@ -1,0 +1,15 @@
+//! This package's own files, for a tool that hands them on with a project.
+
+/// Each file that another project needs to use this package, as the path within the
+/// package, with `/`, and the text. It is there with the feature `source`.
+pub const FILES: &[(&str, &str)] = &[
+    ("Cargo.toml", include_str!("../Cargo.toml")),
+    ("README.md", include_str!("../README.md")),
+    ("include/genkan.h", include_str!("../include/genkan.h")),
+    ("src/host.rs", include_str!("host.rs")),
+    ("src/lib.rs", include_str!("lib.rs")),
+    ("src/number.rs", include_str!("number.rs")),
+    ("src/pointer.rs", include_str!("pointer.rs")),
+    ("src/source.rs", include_str!("source.rs")),
+    ("src/window.rs", include_str!("window.rs")),
+];

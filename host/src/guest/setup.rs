@@ -1,0 +1,96 @@
+//! What a guest is given.
+
+use crate::imports::Functions;
+use crate::types::Limits;
+use std::fmt;
+use std::io::Write;
+
+/// What a guest is given when it is instantiated.
+#[non_exhaustive]
+pub struct Setup {
+    /// What it may use.
+    pub limits: Limits,
+    /// Functions of yours that it may import.
+    pub functions: Functions,
+    /// Its program arguments, for WASI; the first is the program's name.
+    pub args: Vec<String>,
+    /// Its environment variables, for WASI.
+    pub env: Vec<(String, String)>,
+    /// Where its standard output goes; to the process's if nothing else is said.
+    pub stdout: Box<dyn Write + Send>,
+    /// Where its standard error goes; to the process's if nothing else is said.
+    pub stderr: Box<dyn Write + Send>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            functions: Functions::default(),
+            args: vec!["guest".into()],
+            env: Vec::new(),
+            stdout: Box::new(std::io::stdout()),
+            stderr: Box::new(std::io::stderr()),
+        }
+    }
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup")
+            .field("limits", &self.limits)
+            .field("functions", &self.functions)
+            .field("args", &self.args)
+            .field("env", &self.env)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Setup {
+    /// No limit, no function, no argument but a name, no variable.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`Setup::limits`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets [`Setup::functions`].
+    #[must_use]
+    pub fn functions(mut self, functions: Functions) -> Self {
+        self.functions = functions;
+        self
+    }
+
+    /// Sets [`Setup::args`].
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds a variable to [`Setup::env`].
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets [`Setup::stdout`].
+    #[must_use]
+    pub fn stdout(mut self, stream: impl Write + Send + 'static) -> Self {
+        self.stdout = Box::new(stream);
+        self
+    }
+
+    /// Sets [`Setup::stderr`].
+    #[must_use]
+    pub fn stderr(mut self, stream: impl Write + Send + 'static) -> Self {
+        self.stderr = Box::new(stream);
+        self
+    }
+}

@@ -1,0 +1,171 @@
+//! From what a module imports to the values that it gets.
+
+use super::functions::Functions;
+use super::state::State;
+use super::{genkan, wasi};
+use crate::abi::{self, Source};
+use crate::engine::Module;
+use crate::regions::Space;
+use crate::sys::GuestTunables;
+use crate::types::{BoxError, Error, Import, ImportKind, Signature, ValueType};
+use std::sync::Arc;
+use wasmer::{
+    Extern, ExternType, FunctionEnv, FunctionType, ImportType, Instance, Memory, MemoryType, Pages,
+    Store,
+};
+
+/// Which parts of the host a module's imports need.
+#[derive(Default)]
+pub(crate) struct Needs {
+    pub(crate) access: bool,
+    pub(crate) copy: bool,
+    pub(crate) memory: Option<MemoryType>,
+}
+
+impl Needs {
+    pub(crate) fn of(imports: &[ImportType], functions: &Functions) -> Result<Self, Error> {
+        let mut needs = Self::default();
+        for import in imports {
+            match import.ty() {
+                ExternType::Memory(ty) if needs.memory.is_none() => needs.memory = Some(*ty),
+                ExternType::Function(_) if !functions.has(import.module(), import.name()) => {
+                    match source(import.module(), import.name()) {
+                        Some(Source::Access) => needs.access = true,
+                        Some(Source::Copy) => needs.copy = true,
+                        Some(Source::Host) => {}
+                        None => return Err(not_offered(import, None)),
+                    }
+                }
+                ExternType::Function(_) => {}
+                _ => return Err(not_offered(import, None)),
+            }
+        }
+        Ok(needs)
+    }
+}
+
+/// Where a function comes from that the host offers without being told to.
+fn source(module: &str, name: &str) -> Option<Source> {
+    match module {
+        wasi::MODULE => Some(Source::Host),
+        _ => abi::function(module, name).map(|function| function.source),
+    }
+}
+
+fn not_offered(import: &ImportType, offered: Option<&FunctionType>) -> Error {
+    let (module, name) = (import.module(), import.name());
+    let signature = |ty| Signature::of(format!("{module}.{name}"), ty);
+    let kind = match import.ty() {
+        ExternType::Function(ty) => ImportKind::Function(signature(ty)),
+        ExternType::Memory(_) => ImportKind::Memory,
+        ExternType::Table(_) => ImportKind::Table,
+        ExternType::Global(ty) => ImportKind::Global(ValueType::of(ty.ty)),
+        ExternType::Tag(_) => ImportKind::Tag,
+    };
+    Error::Import(Box::new(Import {
+        module: module.into(),
+        name: name.into(),
+        kind,
+        offered: offered.map(signature),
+    }))
+}
+
+fn instantiate_error(error: impl Into<BoxError>) -> Error {
+    Error::Instantiate(error.into())
+}
+
+/// Makes the values for a module's imports.
+pub(crate) struct Binder<'a> {
+    pub(crate) store: &'a mut Store,
+    pub(crate) env: &'a FunctionEnv<State>,
+    pub(crate) module: &'a Module,
+    pub(crate) tunables: &'a GuestTunables,
+    pub(crate) space: &'a Arc<Space>,
+}
+
+impl Binder<'_> {
+    pub(crate) fn bind(
+        &mut self,
+        imports: &[ImportType],
+        needs: &Needs,
+        functions: &Functions,
+    ) -> Result<Vec<Extern>, Error> {
+        let memory = match needs.memory {
+            None => None,
+            Some(ty) => {
+                let state = self.tunables.guest_memory(&ty).map_err(Error::Memory)?;
+                let memory = self.tunables.memory(self.store, state, ty);
+                let memory = memory.map_err(instantiate_error)?;
+                self.env.as_mut(self.store).memory = Some(memory.clone());
+                Some(memory)
+            }
+        };
+        let (access, copy) = self.carried(needs, memory.as_ref())?;
+        let mut externs = Vec::with_capacity(imports.len());
+        for import in imports {
+            let (module, name) = (import.module(), import.name());
+            let ExternType::Function(ty) = import.ty() else {
+                externs.extend(memory.clone().map(Extern::Memory));
+                continue;
+            };
+            let function = functions
+                .bind(self.store, self.env, module, name, ty)
+                .or_else(|| {
+                    let carried = match source(module, name)? {
+                        Source::Access => access.as_ref(),
+                        Source::Copy => copy.as_ref(),
+                        Source::Host => None,
+                    };
+                    match carried {
+                        Some(carried) => carried.exports.get_function(name).ok().cloned(),
+                        None if module == wasi::MODULE => {
+                            wasi::function(self.store, self.env, name, ty)
+                        }
+                        None => genkan::function(self.store, self.env, module, name),
+                    }
+                });
+            let function = function.ok_or_else(|| not_offered(import, None))?;
+            let offered = function.ty(self.store);
+            if offered != *ty {
+                return Err(not_offered(import, Some(&offered)));
+            }
+            externs.push(function.into());
+        }
+        Ok(externs)
+    }
+
+    /// The carried modules' instances, as far as they are needed and possible.
+    fn carried(
+        &mut self,
+        needs: &Needs,
+        memory: Option<&Memory>,
+    ) -> Result<(Option<Instance>, Option<Instance>), Error> {
+        let Some(regions) = self.space.regions.clone() else {
+            return Ok((None, None));
+        };
+        let pages = Pages::max_value();
+        let ty = MemoryType::new(pages, Some(pages), false);
+        let space = self.tunables.memory(self.store, regions, ty);
+        let space = Extern::from(space.map_err(instantiate_error)?);
+        let fault = Extern::from(genkan::fault(self.store, self.env));
+        let instantiate = |store: &mut Store, module, externs: &[Extern]| {
+            Instance::new_by_index(store, module, externs).map_err(instantiate_error)
+        };
+        let mut access = None;
+        if needs.access {
+            let module = self.module.engine.access()?;
+            let resolve = genkan::resolve(self.store, self.env);
+            let externs = [space.clone(), fault.clone(), resolve.into()];
+            access = Some(instantiate(self.store, module, &externs)?);
+        }
+        let mut copy = None;
+        if needs.copy
+            && let Some(memory) = memory
+        {
+            let module = self.module.engine.copy()?;
+            let externs = [space, memory.clone().into(), fault];
+            copy = Some(instantiate(self.store, module, &externs)?);
+        }
+        Ok((access, copy))
+    }
+}

@@ -1,0 +1,36 @@
+//! What a function of the embedder's sees of the guest that calls it.
+
+use super::state::State;
+use crate::types::Error;
+
+/// What a function that the embedder offers gets to see of the guest that calls
+/// it.
+pub struct Caller<'a>(pub(super) &'a State);
+
+impl Caller<'_> {
+    /// Copies bytes out of the guest's memory, from `address` on.
+    ///
+    /// # Errors
+    /// [`Error::GuestRange`] when the guest may not read all of them itself.
+    pub fn read(&self, address: u32, to: &mut [u8]) -> Result<(), Error> {
+        self.0.read(address, to).map_err(|_| Error::GuestRange {
+            function: "read",
+            write: false,
+            address,
+            len: to.len() as u32,
+        })
+    }
+
+    /// Copies bytes into the guest's memory, from `address` on.
+    ///
+    /// # Errors
+    /// [`Error::GuestRange`] when the guest may not write all of them itself.
+    pub fn write(&self, address: u32, from: &[u8]) -> Result<(), Error> {
+        self.0.write(address, from).map_err(|_| Error::GuestRange {
+            function: "write",
+            write: true,
+            address,
+            len: from.len() as u32,
+        })
+    }
+}

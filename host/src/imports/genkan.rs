@@ -1,0 +1,122 @@
+//! The functions that genkan offers, as far as they are not in the carried modules.
+
+use super::state::{Env, State};
+use crate::types::{Error, Pointer, PointerError, PointerProblem, SourceLocation, WindowProblem};
+use wasmer::{Function, FunctionEnv, Store};
+
+/// The host's function of this name, for a guest that imports it.
+pub(super) fn function(
+    store: &mut Store,
+    env: &FunctionEnv<State>,
+    module: &str,
+    name: &str,
+) -> Option<Function> {
+    macro_rules! typed {
+        ($function:expr) => {
+            Function::new_typed_with_env(store, env, $function)
+        };
+    }
+    Some(match (module, name) {
+        ("env", "__genkan_panic") => typed!(panic_report),
+        ("genkan", "read_into") => typed!(read_into),
+        ("genkan", "write_from") => typed!(write_from),
+        ("genkan", "map") => typed!(map),
+        ("genkan", "try_map") => typed!(try_map),
+        ("genkan", "unmap") => typed!(unmap),
+        _ => return None,
+    })
+}
+
+/// What the carried modules call for whatever does not pass.
+pub(super) fn fault(store: &mut Store, env: &FunctionEnv<State>) -> Function {
+    let fault = |env: Env<'_>, pointer: i64, offset: u32, len: u32, write: i32| {
+        let pointer = Pointer::from_bits(pointer as u64);
+        env.data().space.admit(pointer, offset, len, write != 0)
+    };
+    Function::new_typed_with_env(store, env, fault)
+}
+
+/// What the carried modules call for a pointer that is not in the table.
+pub(super) fn resolve(store: &mut Store, env: &FunctionEnv<State>) -> Function {
+    let resolve = |env: Env<'_>, pointer: i64| {
+        let resolved = env.data().space.resolve(Pointer::from_bits(pointer as u64));
+        resolved.map(i32::from)
+    };
+    Function::new_typed_with_env(store, env, resolve)
+}
+
+fn read_into(env: Env<'_>, pointer: i64, address: u32, len: u32) -> Result<(), Error> {
+    let pointer = Pointer::from_bits(pointer as u64);
+    env.data().space.copy(pointer, address, len, false)
+}
+
+fn write_from(env: Env<'_>, pointer: i64, address: u32, len: u32) -> Result<(), Error> {
+    let pointer = Pointer::from_bits(pointer as u64);
+    env.data().space.copy(pointer, address, len, true)
+}
+
+fn map(mut env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, Error> {
+    let pointer = Pointer::from_bits(pointer as u64);
+    let (state, mut store) = env.data_and_store_mut();
+    let grow = |pages| {
+        let (Some(memory), Some(own)) = (&state.memory, state.space.memory.get()) else {
+            return Err(WindowProblem::HiddenMemory.into());
+        };
+        own.grow_for_window();
+        let grown = memory.grow(&mut store, pages);
+        grown
+            .map(drop)
+            .map_err(|_| WindowProblem::NoRoom { len }.into())
+    };
+    state.space.map(pointer, len, write != 0, grow)
+}
+
+/// As `map`, but errors are negative: as `check` has them, or -4 for no room.
+fn try_map(env: Env<'_>, pointer: i64, len: u32, write: i32) -> i64 {
+    use PointerProblem::{OutOfBounds, ReadOnly};
+    match map(env, pointer, len, write) {
+        Ok(address) => address.into(),
+        Err(Error::Pointer(PointerError { problem, .. })) => match problem {
+            OutOfBounds { .. } => -2,
+            ReadOnly { .. } => -3,
+            _ => -1,
+        },
+        Err(_) => -4,
+    }
+}
+
+fn unmap(env: Env<'_>, address: u32) -> Result<(), Error> {
+    env.data().space.unmap(address)
+}
+
+/// What a guest calls that panics and was built to report it.
+#[expect(clippy::too_many_arguments, reason = "the linker's interface")]
+fn panic_report(
+    env: Env<'_>,
+    message: u32,
+    message_len: u32,
+    file: u32,
+    file_len: u32,
+    line: u32,
+    column: u32,
+    index: i64,
+    len: i64,
+) -> Result<(), Error> {
+    const LONGEST: u32 = 64 << 10;
+    let text = |at: u32, len: u32| {
+        if at == 0 || len == 0 {
+            return None;
+        }
+        let mut bytes = vec![0; len.min(LONGEST) as usize];
+        env.data().read(at, &mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let location = text(file, file_len).map(|file| SourceLocation::new(file, line, column));
+    let message = match text(message, message_len) {
+        _ if index >= 0 && len >= 0 => Some(format!(
+            "index out of bounds: the len is {len} but the index is {index}"
+        )),
+        message => message,
+    };
+    Err(Error::Panic { location, message })
+}

@@ -1,0 +1,39 @@
+//! What host functions know of the guest that calls them.
+
+use crate::regions::Space;
+use crate::sys::Inaccessible;
+use std::io::Write;
+use std::sync::Arc;
+use wasmer::{FunctionEnvMut, Memory};
+
+/// What a guest of WASI's can see and reach.
+pub(crate) struct Wasi {
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) stdout: Box<dyn Write + Send>,
+    pub(crate) stderr: Box<dyn Write + Send>,
+}
+
+/// What host functions know of the guest that calls them.
+pub(crate) struct State {
+    pub(crate) space: Arc<Space>,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) wasi: Wasi,
+}
+
+impl State {
+    /// Copies bytes out of the guest's memory.
+    pub(crate) fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Inaccessible> {
+        let memory = self.space.memory.get().ok_or(Inaccessible)?;
+        memory.space.read(at as usize, to)
+    }
+
+    /// Copies bytes into the guest's memory.
+    pub(crate) fn write(&self, at: u32, from: &[u8]) -> Result<(), Inaccessible> {
+        let memory = self.space.memory.get().ok_or(Inaccessible)?;
+        memory.space.write(at as usize, from)
+    }
+}
+
+/// What a host function gets of the guest that calls it.
+pub(super) type Env<'a> = FunctionEnvMut<'a, State>;

@@ -1,0 +1,259 @@
+//! The few functions of WASI preview 1 that a guest needs which prints, asks for
+//! its arguments, the time or a random seed, and exits. There are no files and no
+//! network: every other function answers that it is not there.
+
+use super::state::{Env, State};
+use std::io::Write;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime};
+use wasmer::{Function, FunctionEnv, FunctionType, Store, Type, Value};
+
+/// The module that guests import them from.
+pub(super) const MODULE: &str = "wasi_snapshot_preview1";
+
+const SUCCESS: i32 = 0;
+const EBADF: i32 = 8;
+const EFAULT: i32 = 21;
+const EINVAL: i32 = 28;
+const EIO: i32 = 29;
+const ENOSYS: i32 = 52;
+const EPIPE: i32 = 64;
+
+/// The guest ends itself.
+#[derive(Debug, thiserror::Error)]
+#[error("exit {0}")]
+pub(crate) struct Exit(pub(crate) i32);
+
+type Errno = Result<(), i32>;
+
+fn errno(result: Errno) -> i32 {
+    result.err().unwrap_or(SUCCESS)
+}
+
+fn store(env: &Env<'_>, at: u32, bytes: &[u8]) -> Errno {
+    env.data().write(at, bytes).map_err(|_| EFAULT)
+}
+
+fn load<const N: usize>(env: &Env<'_>, at: u32) -> Result<[u8; N], i32> {
+    let mut bytes = [0; N];
+    env.data().read(at, &mut bytes).map_err(|_| EFAULT)?;
+    Ok(bytes)
+}
+
+/// The function of this name, for a guest that imports it with type `ty`.
+pub(super) fn function(
+    store: &mut Store,
+    env: &FunctionEnv<State>,
+    name: &str,
+    ty: &FunctionType,
+) -> Option<Function> {
+    macro_rules! typed {
+        ($function:expr) => {
+            Function::new_typed_with_env(store, env, $function)
+        };
+    }
+    Some(match name {
+        "fd_write" => typed!(fd_write),
+        "fd_fdstat_get" => typed!(fd_fdstat_get),
+        "args_sizes_get" => typed!(args_sizes_get),
+        "args_get" => typed!(args_get),
+        "environ_sizes_get" => typed!(environ_sizes_get),
+        "environ_get" => typed!(environ_get),
+        "clock_time_get" => typed!(clock_time_get),
+        "clock_res_get" => typed!(clock_res_get),
+        "random_get" => typed!(random_get),
+        "sched_yield" => typed!(sched_yield),
+        "proc_exit" => typed!(proc_exit),
+        _ if *ty.results() == [Type::I32] => {
+            let answer = absent(name);
+            Function::new(store, ty, move |_| Ok(vec![answer.clone()]))
+        }
+        _ => return None,
+    })
+}
+
+fn proc_exit(_: Env<'_>, code: i32) -> Result<(), Exit> {
+    Err(Exit(code))
+}
+
+fn sched_yield(_: Env<'_>) -> i32 {
+    std::thread::yield_now();
+    SUCCESS
+}
+
+fn fd_write(mut env: Env<'_>, fd: i32, parts: u32, count: u32, written: u32) -> i32 {
+    let mut write = || {
+        if !matches!(fd, 1 | 2) {
+            return Err(EBADF);
+        }
+        let mut total = 0u32;
+        let mut buffer = Vec::new();
+        for part in 0..count {
+            let at = part
+                .checked_mul(8)
+                .and_then(|n| parts.checked_add(n))
+                .ok_or(EFAULT)?;
+            let part: [u8; 8] = load(&env, at)?;
+            let [start, len] = [0, 4]
+                .map(|at| u32::from_le_bytes(part[at..at + 4].try_into().expect("four bytes")));
+            total = total.checked_add(len).ok_or(EINVAL)?;
+            // As much as a guest's memory may hold: in pieces.
+            let mut done = 0;
+            while done < len {
+                let piece = (len - done).min(64 << 10);
+                buffer.resize(piece as usize, 0);
+                let from = start.checked_add(done).ok_or(EFAULT)?;
+                env.data().read(from, &mut buffer).map_err(|_| EFAULT)?;
+                let wasi = &mut env.data_mut().wasi;
+                let stream = if fd == 1 {
+                    &mut wasi.stdout
+                } else {
+                    &mut wasi.stderr
+                };
+                stream.write_all(&buffer).map_err(io_errno)?;
+                done += piece;
+            }
+        }
+        let wasi = &mut env.data_mut().wasi;
+        let stream = if fd == 1 {
+            &mut wasi.stdout
+        } else {
+            &mut wasi.stderr
+        };
+        stream.flush().map_err(io_errno)?;
+        store(&env, written, &total.to_le_bytes())
+    };
+    errno(write())
+}
+
+fn io_errno(error: std::io::Error) -> i32 {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => EPIPE,
+        _ => EIO,
+    }
+}
+
+/// Standard input, output and error are there, as terminals are; nothing else is.
+fn fd_fdstat_get(env: Env<'_>, fd: i32, to: u32) -> i32 {
+    const CHARACTER_DEVICE: u8 = 2;
+    if !(0..=2).contains(&fd) {
+        return EBADF;
+    }
+    let mut stat = [0; 24];
+    stat[0] = CHARACTER_DEVICE;
+    errno(store(&env, to, &stat))
+}
+
+fn args_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
+    let args = &env.data().wasi.args;
+    errno(store_sizes(
+        &env,
+        args.iter().map(|arg| arg.len() + 1),
+        count,
+        size,
+    ))
+}
+
+fn args_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
+    let args = env.data().wasi.args.iter();
+    errno(store_strings(
+        &env,
+        args.map(|arg| format!("{arg}\0")),
+        pointers,
+        bytes,
+    ))
+}
+
+fn environ_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
+    let vars = env.data().wasi.env.iter();
+    errno(store_sizes(
+        &env,
+        vars.map(|(k, v)| k.len() + v.len() + 2),
+        count,
+        size,
+    ))
+}
+
+fn environ_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
+    let vars = env.data().wasi.env.iter();
+    errno(store_strings(
+        &env,
+        vars.map(|(k, v)| format!("{k}={v}\0")),
+        pointers,
+        bytes,
+    ))
+}
+
+fn store_sizes(
+    env: &Env<'_>,
+    lens: impl ExactSizeIterator<Item = usize>,
+    count: u32,
+    size: u32,
+) -> Errno {
+    store(env, count, &(lens.len() as u32).to_le_bytes())?;
+    store(env, size, &(lens.sum::<usize>() as u32).to_le_bytes())
+}
+
+fn store_strings(
+    env: &Env<'_>,
+    strings: impl Iterator<Item = String>,
+    mut pointers: u32,
+    mut bytes: u32,
+) -> Errno {
+    for string in strings {
+        store(env, pointers, &bytes.to_le_bytes())?;
+        store(env, bytes, string.as_bytes())?;
+        pointers = pointers.checked_add(4).ok_or(EFAULT)?;
+        bytes = bytes.checked_add(string.len() as u32).ok_or(EFAULT)?;
+    }
+    Ok(())
+}
+
+/// The real time; or for all other clocks, the time since the process asked first.
+fn clock_time_get(env: Env<'_>, clock: i32, _precision: i64, to: u32) -> i32 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let now = match clock {
+        0 => SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO),
+        // Not 0: a guest may take that for "never".
+        1..=3 => START.elapsed() + Duration::from_secs(1),
+        _ => return EINVAL,
+    };
+    errno(store(&env, to, &(now.as_nanos() as u64).to_le_bytes()))
+}
+
+fn clock_res_get(env: Env<'_>, clock: i32, to: u32) -> i32 {
+    if !(0..=3).contains(&clock) {
+        return EINVAL;
+    }
+    errno(store(&env, to, &1u64.to_le_bytes()))
+}
+
+fn random_get(env: Env<'_>, to: u32, len: u32) -> i32 {
+    let mut buffer = [0; 4096];
+    let mut done = 0;
+    while done < len {
+        let piece = &mut buffer[..(len - done).min(4096) as usize];
+        let Some(at) = to.checked_add(done) else {
+            return EFAULT;
+        };
+        if getrandom::fill(piece).is_err() {
+            return EIO;
+        }
+        if let Err(errno) = store(&env, at, piece) {
+            return errno;
+        }
+        done += piece.len() as u32;
+    }
+    SUCCESS
+}
+
+/// What every other function answers.
+fn absent(name: &str) -> Value {
+    Value::I32(if name.starts_with("fd_") {
+        EBADF
+    } else {
+        ENOSYS
+    })
+}

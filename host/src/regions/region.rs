@@ -1,0 +1,261 @@
+//! Regions: bytes that the host grants to guests.
+
+use super::slots;
+use crate::sys::{SharedBytes, Slice, SliceMut, whole_pages};
+use crate::types::{Error, MAX_REGION_LEN, Pointer, Tag, file_error};
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
+
+/// Bytes that the host grants to guests.
+///
+/// Dropping it revokes it: at once, for every guest that holds its pointer, also
+/// for one that is running on another thread. That guest's next access fails,
+/// and so does the access that it is in the middle of.
+///
+/// ```
+/// # fn main() -> Result<(), genkan_host::Error> {
+/// let mut region = genkan_host::Region::zeroed(4)?;
+/// region.as_mut_slice()?.copy_from_slice(&[0, 1, 2, 3]);
+/// assert_eq!(region.as_slice()?[2], 2);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Region(Arc<Shared>);
+
+/// What the region and the guests that it was granted to share.
+pub(super) struct Shared {
+    pub(super) bytes: Bytes,
+    pub(super) len: usize,
+    tag: Tag,
+    /// Who holds it.
+    holders: Mutex<Vec<Weak<dyn Holder>>>,
+}
+
+/// Who can be granted a region.
+pub(super) trait Holder: Send + Sync {
+    /// Takes the region away, at once, also from a guest that is running elsewhere.
+    fn revoke(&self, tag: Tag);
+}
+
+pub(super) enum Bytes {
+    Memory(SharedBytes),
+    File(File, PathBuf),
+}
+
+impl Bytes {
+    pub(super) fn file(&self) -> &File {
+        match self {
+            Self::Memory(bytes) => bytes.file(),
+            Self::File(file, _) => file,
+        }
+    }
+}
+
+impl Region {
+    /// `len` bytes of zero, in memory that the host and its guests share.
+    ///
+    /// # Errors
+    /// [`Error::RegionTooLarge`] above [`MAX_REGION_LEN`]; [`Error::Memory`] when
+    /// the system has no memory or no file descriptor left.
+    pub fn zeroed(len: usize) -> Result<Self, Error> {
+        check_len(len as u64)?;
+        let bytes = SharedBytes::zeroed(len).map_err(Error::Memory)?;
+        Self::new(Bytes::Memory(bytes), len)
+    }
+
+    /// A copy of `bytes`, in memory that the host and its guests share. This is
+    /// the one way that copies: fill a [`Region::zeroed`] in place to avoid it.
+    ///
+    /// # Errors
+    /// As for [`Region::zeroed`].
+    pub fn copy_of(bytes: &[u8]) -> Result<Self, Error> {
+        let mut region = Self::zeroed(bytes.len())?;
+        region.as_mut_slice()?.copy_from_slice(bytes);
+        Ok(region)
+    }
+
+    /// A file's bytes, mapped and not read: only the pages that a guest touches
+    /// are loaded. It can be granted for reading alone.
+    ///
+    /// The length is the file's length now. If somebody truncates the file later,
+    /// a guest that reads beyond its new end fails with
+    /// [`Error::RegionGone`]; on other systems than Linux that ends the process.
+    /// For a file that others may change, [`Region::copy_of_file`] is safe.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be opened; [`Error::RegionTooLarge`].
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let (file, len) = open(path.as_ref())?;
+        Self::new(Bytes::File(file, path.as_ref().into()), len)
+    }
+
+    /// A copy of a file's bytes, which nobody can change.
+    ///
+    /// # Errors
+    /// As for [`Region::from_file`] and [`Region::zeroed`].
+    pub fn copy_of_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let (mut file, len) = open(path)?;
+        let mut region = Self::zeroed(len)?;
+        std::io::Read::read_exact(&mut file, &mut region.as_mut_slice()?)
+            .map_err(|e| file_error(path, e))?;
+        Ok(region)
+    }
+
+    fn new(bytes: Bytes, len: usize) -> Result<Self, Error> {
+        Ok(Self(Arc::new(Shared {
+            bytes,
+            len,
+            tag: slots::take().ok_or(Error::NoMoreRegions)?,
+            holders: Mutex::default(),
+        })))
+    }
+
+    /// The pointer to its first byte. It is the same for every guest, but it is
+    /// of use only to those that the region is granted to.
+    pub fn pointer(&self) -> Pointer {
+        self.0.pointer()
+    }
+
+    /// Its length in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// [`Error::RegionInUse`] while a guest is running that may write it;
+    /// [`Error::RegionIsFile`] for a mapped file, which others may change: read
+    /// the file instead.
+    pub fn as_slice(&self) -> Result<Slice<'_>, Error> {
+        self.memory()?.borrow().ok_or(Error::RegionInUse)
+    }
+
+    /// Its bytes, to write.
+    ///
+    /// # Errors
+    /// [`Error::RegionInUse`] while a guest is running that it is granted to;
+    /// [`Error::RegionIsFile`] for a mapped file.
+    pub fn as_mut_slice(&mut self) -> Result<SliceMut<'_>, Error> {
+        self.memory()?.borrow_mut().ok_or(Error::RegionInUse)
+    }
+
+    fn memory(&self) -> Result<&SharedBytes, Error> {
+        match &self.0.bytes {
+            Bytes::Memory(bytes) => Ok(bytes),
+            Bytes::File(_, path) => Err(Error::RegionIsFile(path.clone())),
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Region({}, {} bytes)", self.pointer(), self.len())
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        slots::end(self.0.tag);
+        let holders = self.0.holders.lock().expect("no panic under this lock");
+        for holder in holders.iter().filter_map(Weak::upgrade) {
+            holder.revoke(self.0.tag);
+        }
+        // Only now may the slot have its next pointer.
+        slots::give_back(self.0.tag);
+    }
+}
+
+impl Shared {
+    pub(super) fn pointer(&self) -> Pointer {
+        self.tag.pointer()
+    }
+
+    pub(super) fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// How many bytes its pages have.
+    pub(super) fn mapped_len(&self) -> usize {
+        whole_pages(self.len)
+    }
+
+    /// Notes who holds it, from whom dropping it must take it.
+    pub(super) fn granted_to(&self, holder: Weak<dyn Holder>) {
+        let mut holders = self.holders.lock().expect("no panic under this lock");
+        holders.retain(|holder| holder.strong_count() > 0);
+        holders.push(holder);
+    }
+
+    pub(super) fn enter(&self, writes: bool) -> bool {
+        match &self.bytes {
+            Bytes::Memory(bytes) => bytes.enter(writes),
+            Bytes::File(..) => true,
+        }
+    }
+
+    pub(super) fn leave(&self, writes: bool) {
+        if let Bytes::Memory(bytes) = &self.bytes {
+            bytes.leave(writes);
+        }
+    }
+}
+
+fn check_len(len: u64) -> Result<usize, Error> {
+    usize::try_from(len)
+        .ok()
+        .filter(|len| *len <= MAX_REGION_LEN)
+        .ok_or(Error::RegionTooLarge(len))
+}
+
+fn open(path: &Path) -> Result<(File, usize), Error> {
+    let attempt = || {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(std::io::Error::other("it is not a regular file"));
+        }
+        Ok((file, metadata.len()))
+    };
+    let (file, len) = attempt().map_err(|e| file_error(path, e))?;
+    Ok((file, check_len(len)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_are_positive_and_differ() {
+        let (a, b) = (Region::zeroed(1).unwrap(), Region::zeroed(1).unwrap());
+        assert_ne!(a.pointer(), b.pointer());
+        assert!(a.pointer().to_bits() as i64 > 0);
+        let old = a.pointer();
+        drop(a);
+        assert!(slots::is_stale(old.tag()));
+        assert!(!slots::is_stale(b.pointer().tag()));
+    }
+
+    #[test]
+    fn a_file_is_not_a_slice() {
+        let region = Region::from_file(file!().strip_prefix("host/").unwrap()).unwrap();
+        assert!(matches!(region.as_slice(), Err(Error::RegionIsFile(_))));
+        assert!(matches!(
+            Region::from_file("/nowhere"),
+            Err(Error::File { .. })
+        ));
+        assert!(matches!(Region::from_file("/"), Err(Error::File { .. })));
+        assert!(matches!(
+            Region::zeroed(MAX_REGION_LEN + 1),
+            Err(Error::RegionTooLarge(_))
+        ));
+    }
+}

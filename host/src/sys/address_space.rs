@@ -1,0 +1,332 @@
+//! A reserved range of addresses that bytes are mapped into.
+
+use super::pages::whole_pages;
+use super::ranges::RangeMap;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+/// What may be done to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    Read,
+    ReadWrite,
+    /// For reading, and of a file that others can truncate: touching it may fault,
+    /// which a guest survives, and the host must not.
+    ReadFile,
+}
+
+/// A range that may not be touched as wished.
+#[derive(Debug)]
+pub(crate) struct Inaccessible;
+
+/// A reserved range of addresses. It knows what each page may be used for, so
+/// that the host never faults on it: the guest may, and traps.
+///
+/// Every range is in bytes from the beginning; mapped ones are whole pages.
+#[derive(Debug)]
+pub(crate) struct AddressSpace {
+    base: NonNull<u8>,
+    len: usize,
+    pages: Mutex<RangeMap<Protection>>,
+}
+
+// SAFETY: the addresses stay reserved for as long as the value lives, and all
+// that the host does to them happens under the lock.
+unsafe impl Send for AddressSpace {}
+// SAFETY: as above.
+unsafe impl Sync for AddressSpace {}
+
+impl AddressSpace {
+    /// Reserves `len` bytes. None can be touched yet, and none uses memory.
+    pub(crate) fn reserve(len: usize) -> io::Result<Self> {
+        let mut unused = unused();
+        let base = match unused.iter().position(|reserved| reserved.1 == len) {
+            Some(index) => unused.swap_remove(index).0,
+            None => {
+                drop(unused);
+                reserve_at(std::ptr::null_mut(), len)?
+            }
+        };
+        let base = base as *mut u8;
+        Ok(Self {
+            base: NonNull::new(base).expect("mmap gives no null page"),
+            len,
+            pages: Mutex::default(),
+        })
+    }
+
+    /// The first address.
+    pub(super) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Where an address of this process lies in the space, if it does.
+    pub(crate) fn offset_of(&self, address: usize) -> Option<usize> {
+        let offset = address.checked_sub(self.base.as_ptr() as usize)?;
+        (offset < self.len).then_some(offset)
+    }
+
+    /// Makes zeroed memory of `range`, which has never been mapped.
+    pub(crate) fn commit(&self, range: Range<usize>) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut pages = self.lock(&range);
+        let access = MprotectFlags::READ | MprotectFlags::WRITE;
+        // SAFETY: `lock` has checked that the range is inside the reservation.
+        unsafe { rustix::mm::mprotect(self.address(range.start), range.len(), access) }?;
+        pages.set(range, Some(Protection::ReadWrite));
+        Ok(())
+    }
+
+    /// Maps the whole pages of `file` from `offset` on over `range`, shared.
+    pub(crate) fn map(
+        &self,
+        range: Range<usize>,
+        file: &File,
+        offset: usize,
+        protection: Protection,
+    ) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let access = match protection {
+            Protection::Read | Protection::ReadFile => ProtFlags::READ,
+            Protection::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+        };
+        let mut pages = self.lock(&range);
+        // SAFETY: replaces pages inside our reservation, as `lock` has checked.
+        // Rust holds no reference into them: `read` and `write` copy.
+        unsafe {
+            rustix::mm::mmap(
+                self.address(range.start),
+                range.len(),
+                access,
+                MapFlags::SHARED | MapFlags::FIXED,
+                file,
+                offset as u64,
+            )
+        }?;
+        pages.set(range, Some(protection));
+        Ok(())
+    }
+
+    /// Takes away what is mapped at `range`; a guest that touches it traps.
+    pub(crate) fn unmap(&self, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        let mut pages = self.lock(&range);
+        // Going on would leave revoked bytes in a guest's reach.
+        reserve_at(self.address(range.start), range.len()).expect("pages can be unmapped");
+        pages.set(range, None);
+    }
+
+    /// Copies bytes out.
+    pub(crate) fn read(&self, at: usize, to: &mut [u8]) -> Result<(), Inaccessible> {
+        let pages = self.lock(&(0..0));
+        let range = at..at.checked_add(to.len()).ok_or(Inaccessible)?;
+        if !pages.all(range.clone(), |_| true) {
+            return Err(Inaccessible);
+        }
+        if !pages.all(range, |protection| protection != Protection::ReadFile) {
+            return self.read_carefully(at, to);
+        }
+        // SAFETY: the pages can be read and stay so under the lock. A guest on
+        // another thread may write them meanwhile: bytes have no invalid values.
+        unsafe {
+            let from = self.base.as_ptr().add(at);
+            std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len());
+        }
+        Ok(())
+    }
+
+    /// Has the system copy the bytes out: where it cannot, it does not signal it.
+    #[cfg(target_os = "linux")]
+    fn read_carefully(&self, at: usize, to: &mut [u8]) -> Result<(), Inaccessible> {
+        let local = libc::iovec {
+            iov_base: to.as_mut_ptr().cast(),
+            iov_len: to.len(),
+        };
+        let remote = libc::iovec {
+            iov_base: self.address(at),
+            iov_len: to.len(),
+        };
+        // SAFETY: both ranges are of this process, `to` can be written, and the
+        // system checks the other.
+        let copied = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
+        match usize::try_from(copied) {
+            Ok(copied) if copied == to.len() => Ok(()),
+            _ => Err(Inaccessible),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_carefully(&self, _at: usize, _to: &mut [u8]) -> Result<(), Inaccessible> {
+        Err(Inaccessible)
+    }
+
+    /// Copies bytes in.
+    pub(crate) fn write(&self, at: usize, from: &[u8]) -> Result<(), Inaccessible> {
+        let _pages = self.writable(at, from.len())?;
+        // SAFETY: the pages can be written and stay so under the lock; no Rust
+        // reference points into them.
+        unsafe {
+            let to = self.base.as_ptr().add(at);
+            std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
+        }
+        Ok(())
+    }
+
+    /// Stores a word, at once for all threads. `at` is a multiple of 4.
+    pub(crate) fn store(&self, at: usize, value: u32) -> Result<(), Inaccessible> {
+        assert!(at.is_multiple_of(4), "an aligned word");
+        let _pages = self.writable(at, 4)?;
+        // SAFETY: the word is aligned, as the base is a page's, and its page can
+        // be written and stays so under the lock.
+        unsafe { AtomicU32::from_ptr(self.base.as_ptr().add(at).cast()) }
+            .store(value, Ordering::Release);
+        Ok(())
+    }
+
+    fn writable(
+        &self,
+        at: usize,
+        len: usize,
+    ) -> Result<MutexGuard<'_, RangeMap<Protection>>, Inaccessible> {
+        let pages = self.lock(&(0..0));
+        let end = at.checked_add(len).ok_or(Inaccessible)?;
+        match pages.all(at..end, |protection| protection == Protection::ReadWrite) {
+            true => Ok(pages),
+            false => Err(Inaccessible),
+        }
+    }
+
+    fn lock(&self, range: &Range<usize>) -> MutexGuard<'_, RangeMap<Protection>> {
+        assert!(
+            range.start <= range.end
+                && range.end <= self.len
+                && range.start == whole_pages(range.start)
+                && range.end == whole_pages(range.end),
+            "whole pages of the address space"
+        );
+        self.pages
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn address(&self, at: usize) -> *mut c_void {
+        self.base.as_ptr().wrapping_add(at).cast()
+    }
+}
+
+/// Reserves `len` bytes: at `at`, which is ours and loses what is there, or where
+/// the system likes if that is null.
+fn reserve_at(at: *mut c_void, len: usize) -> io::Result<usize> {
+    let fixed = match at.is_null() {
+        true => MapFlags::empty(),
+        false => MapFlags::FIXED,
+    };
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | fixed;
+    // SAFETY: the pages are new or ours, by the callers' word, and Rust holds no
+    // reference into them.
+    let base = unsafe { rustix::mm::mmap_anonymous(at, len, ProtFlags::empty(), flags) }?;
+    Ok(base as usize)
+}
+
+/// Reserved ranges that nobody uses, by address and length, with nothing mapped:
+/// to use one again is cheaper than to have the system reserve 8 GiB.
+fn unused() -> MutexGuard<'static, Vec<(usize, usize)>> {
+    static UNUSED: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+    UNUSED.lock().expect("no panic under this lock")
+}
+
+/// How many of them are kept.
+const MOST_UNUSED: usize = 64;
+
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        let end = self.lock(&(0..0)).end();
+        let base = self.address(0);
+        if end == 0 || reserve_at(base, end).is_ok() {
+            let mut unused = unused();
+            if unused.len() < MOST_UNUSED {
+                return unused.push((base as usize, self.len));
+            }
+        }
+        // SAFETY: the reservation is this value's own, and nothing outlives it.
+        let unmapped = unsafe { rustix::mm::munmap(base, self.len) };
+        debug_assert!(unmapped.is_ok(), "{unmapped:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pages::page_size;
+    use super::super::shared::SharedBytes;
+    use super::*;
+
+    #[test]
+    fn what_is_mapped_in_two_places_is_the_same_memory() {
+        let page = page_size();
+        let bytes = SharedBytes::zeroed(2 * page).unwrap();
+        bytes.borrow_mut().unwrap()[page + 3] = 9;
+        let one = AddressSpace::reserve(16 * page).unwrap();
+        let two = AddressSpace::reserve(16 * page).unwrap();
+        one.map(0..2 * page, bytes.file(), 0, Protection::ReadWrite)
+            .unwrap();
+        two.map(page..2 * page, bytes.file(), page, Protection::Read)
+            .unwrap();
+        one.write(page, b"hello").unwrap();
+        let mut seen = [0; 5];
+        two.read(page, &mut seen).unwrap();
+        assert_eq!(&seen, b"hello");
+        assert_eq!(bytes.borrow().unwrap()[page..page + 5], *b"hello");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_truncated_file_is_refused() {
+        let page = page_size();
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &vec![7; 2 * page]).unwrap();
+        let space = AddressSpace::reserve(8 * page).unwrap();
+        space
+            .map(0..2 * page, &file, 0, Protection::ReadFile)
+            .unwrap();
+        let mut two = [0; 2];
+        space.read(page - 1, &mut two).unwrap();
+        assert_eq!(two, [7; 2]);
+        assert!(space.write(0, &two).is_err());
+        file.set_len(page as u64).unwrap();
+        assert!(space.read(page, &mut two).is_err());
+        assert!(space.read(page - 1, &mut two).is_err());
+        space.read(page - 2, &mut two).unwrap();
+    }
+
+    #[test]
+    fn what_may_not_be_touched_is_refused() {
+        let page = page_size();
+        let bytes = SharedBytes::zeroed(page).unwrap();
+        let space = AddressSpace::reserve(8 * page).unwrap();
+        space.commit(0..page).unwrap();
+        space
+            .map(page..2 * page, bytes.file(), 0, Protection::Read)
+            .unwrap();
+        let mut two = [0; 2];
+        assert!(space.read(page - 1, &mut two).is_ok());
+        assert!(space.write(page - 1, &two).is_err());
+        assert!(space.write(page - 2, &two).is_ok());
+        assert!(space.read(2 * page - 1, &mut two).is_err());
+        assert!(space.store(page, 1).is_err());
+        assert!(space.read(usize::MAX, &mut two).is_err());
+        space.unmap(page..2 * page);
+        assert!(space.read(page, &mut two).is_err());
+    }
+}

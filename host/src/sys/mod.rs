@@ -1,0 +1,28 @@
+//! What the host does to this process: its memory, its signals, its code. The only
+//! module with `unsafe`; it knows of nothing above it.
+//!
+//! - [`SharedBytes`]: a region's bytes, as the host reads and writes them.
+//! - `AddressSpace`: a reserved range of addresses that bytes are mapped into,
+//!   and that knows which of its pages may be touched.
+//! - [`MemoryState`]: an address space as the engine's linear memory.
+//! - [`GuestTunables`]: what makes the engine use such memories.
+//! - [`faults`]: what the signal handler learns of a fault.
+//! - [`Cache`]: compiled code, on disk.
+
+mod address_space;
+mod cache;
+pub(crate) mod faults;
+mod memory;
+mod pages;
+mod ranges;
+mod shared;
+mod tunables;
+
+pub(crate) use address_space::{Inaccessible, Protection};
+pub(crate) use cache::{Cache, Key};
+pub(crate) use memory::{MemoryCell, MemoryState};
+pub(crate) use pages::{page_size, whole_pages};
+pub(crate) use ranges::FreeList;
+pub(crate) use shared::SharedBytes;
+pub use shared::{Slice, SliceMut};
+pub(crate) use tunables::{Bounds, GuestTunables};

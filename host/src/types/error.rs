@@ -1,0 +1,447 @@
+//! What can go wrong: each kind its own, for an embedder to match on.
+
+use super::pointer::{MAX_REGION_LEN, Pointer};
+use super::signature::{Signature, ValueType};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use thiserror::Error;
+
+/// An error whose type is somebody else's.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong. After any of these the process goes on, and so may the host
+/// with its next guest.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read or mapped, or a directory not be used.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The system gives no memory, addresses or file descriptors.
+    #[error("the system gives no more memory")]
+    Memory(#[source] std::io::Error),
+
+    /// Neither a Wasm module nor its text.
+    #[error("not a Wasm module: {0}")]
+    NotWasm(FormatProblem),
+    /// A relocatable object, as a compiler writes it.
+    #[error(
+        "this is an object that was not linked: build it with `genkan build FILE.o` (or \
+         `cargo xtask build-guest FILE.o`), and run the module that it writes"
+    )]
+    NotLinked,
+    /// A module that is not valid, or needs what this engine does not have.
+    #[error("cannot compile the module")]
+    Compile(#[source] BoxError),
+    /// The module wants what the host does not offer.
+    #[error(transparent)]
+    Import(Box<Import>),
+    /// The engine refuses to instantiate the module.
+    #[error("cannot instantiate the module")]
+    Instantiate(#[source] BoxError),
+
+    /// There is no such export.
+    #[error(
+        "the module exports no function {name:?}; it exports {}",
+        list(exports)
+    )]
+    NoSuchExport {
+        /// The name that was asked for.
+        name: String,
+        /// The functions that there are.
+        exports: Vec<Signature>,
+    },
+    /// Too many or too few arguments.
+    #[error("{function} takes {}, but {found} {} given",
+        arguments(function.params.len()), if *found == 1 { "was" } else { "were" })]
+    ArgumentCount {
+        /// The function.
+        function: Signature,
+        /// How many arguments there were.
+        found: usize,
+    },
+    /// An argument that is not of its parameter's type.
+    #[error("argument {index} of {function}: it is of type {found}, not {}",
+        function.params[*index - 1])]
+    Argument {
+        /// Which one, from 1.
+        index: usize,
+        /// The function.
+        function: Signature,
+        /// The argument's type.
+        found: ValueType,
+    },
+    /// The function's results are not of the type that the caller asked for.
+    #[error("{function} does not return {expected}")]
+    Results {
+        /// The function.
+        function: Signature,
+        /// What the caller asked for: a type of Rust's.
+        expected: &'static str,
+    },
+
+    /// A region above [`MAX_REGION_LEN`] bytes.
+    #[error("a region of {0} bytes is too large: at most {max} are possible", max = MAX_REGION_LEN)]
+    RegionTooLarge(u64),
+    /// All of the pointers that a process can give have been given: some two
+    /// thousand million regions have been made, or 65,535 live.
+    #[error("no more regions: 65,535 are alive, or this process has made 2^31 of them")]
+    NoMoreRegions,
+    /// The host and a running guest would touch the same bytes.
+    #[error("the region is in use: a guest that holds it is running, or the host holds its bytes")]
+    RegionInUse,
+    /// A mapped file is no slice, as others may change it.
+    #[error("{} is mapped, and others may change it: read the file, or use Region::copy_of_file", .0.display())]
+    RegionIsFile(PathBuf),
+    /// A region of a file was to be written.
+    #[error("a mapped file can be granted for reading only")]
+    RegionReadOnly,
+    /// The guest's region space is full.
+    #[error("no room for {0} bytes: a guest's regions have less than 4 GiB together")]
+    RegionSpaceFull(usize),
+
+    /// The guest used a pointer that is not valid for what it did.
+    #[error(transparent)]
+    Pointer(#[from] PointerError),
+    /// A region went away while the guest read or wrote it: it was revoked, or
+    /// its file was truncated.
+    #[error("a region went away under the guest: it was revoked, or its file truncated{0}")]
+    RegionGone(Trace),
+    /// The guest gave a range of its own memory that it does not have.
+    #[error("{function}: the guest's memory has no {} range of {len} bytes at {address:#x}",
+        if *write { "writable" } else { "readable" })]
+    GuestRange {
+        /// The host's function that it called.
+        function: &'static str,
+        /// Whether the range was to be written.
+        write: bool,
+        /// Where the range was to begin.
+        address: u32,
+        /// How long it was to be, in bytes.
+        len: u32,
+    },
+    /// A window cannot be had, or is not there.
+    #[error(transparent)]
+    Window(#[from] WindowProblem),
+    /// The guest touched its memory where a window does not allow it.
+    #[error("the guest {} at {address:#x}{trace}", if *write {
+        "wrote into a window that it has for reading,"
+    } else {
+        "used a window that it has given back,"
+    })]
+    WindowAccess {
+        /// Whether it wrote into a window for reading; otherwise there is no window.
+        write: bool,
+        /// The address in its memory.
+        address: u32,
+        /// Where it did so.
+        trace: Trace,
+    },
+
+    /// A Wasm trap.
+    #[error("the guest trapped: {message}{trace}")]
+    Trap {
+        /// The trap, in the specification's words where it has some.
+        message: String,
+        /// Where it happened.
+        trace: Trace,
+    },
+    /// The guest panicked, and was built to say so.
+    #[error("guest panicked at {}{}",
+        location.as_ref().map_or_else(|| "an unknown place".into(), SourceLocation::to_string),
+        message.as_ref().map_or_else(String::new, |message| format!(": {message}")))]
+    Panic {
+        /// Where, as far as it is known.
+        location: Option<SourceLocation>,
+        /// What the panic said, as far as it is known.
+        message: Option<String>,
+    },
+    /// The guest recursed too deeply.
+    #[error("the guest's stack overflowed{0}")]
+    StackOverflow(Trace),
+    /// The guest has used its fuel up.
+    #[error("the guest has used up its fuel")]
+    OutOfFuel,
+    /// The guest did not end in time.
+    #[error("the guest did not end within {0:?}")]
+    Deadline(Duration),
+    /// The guest could not go on with the memory that it may have.
+    #[error("the guest wanted more than its {limit} bytes of memory{trace}")]
+    MemoryLimit {
+        /// How much it may have.
+        limit: u64,
+        /// Where it gave up.
+        trace: Trace,
+    },
+    /// The guest could not go on with the table that it may have.
+    #[error("the guest wanted a table of more than {limit} elements")]
+    TableLimit {
+        /// How many it may have.
+        limit: u32,
+    },
+    /// The guest ended itself, with `proc_exit`.
+    #[error("the guest exited with code {0}")]
+    Exit(i32),
+    /// A function of the host's panicked; the guest was stopped.
+    #[error("the host's function {function} panicked: {message}")]
+    HostPanic {
+        /// Its module and name.
+        function: String,
+        /// What the panic said.
+        message: String,
+    },
+    /// A function of the host's returned an error; the guest was stopped.
+    #[error("the host's function {function} failed")]
+    HostFunction {
+        /// Its module and name.
+        function: String,
+        /// What it returned.
+        source: BoxError,
+    },
+}
+
+fn arguments(count: usize) -> String {
+    match count {
+        1 => "1 argument".into(),
+        n => format!("{n} arguments"),
+    }
+}
+
+fn list(exports: &[Signature]) -> String {
+    if exports.is_empty() {
+        return "none".into();
+    }
+    let exports: Vec<_> = exports.iter().map(Signature::to_string).collect();
+    exports.join(", ")
+}
+
+/// [`Error::File`] for this file.
+pub(crate) fn file_error(path: &std::path::Path, source: std::io::Error) -> Error {
+    Error::File {
+        path: path.into(),
+        source,
+    }
+}
+
+/// Why bytes are no module.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FormatProblem {
+    /// There are none.
+    #[error("it is empty")]
+    Empty,
+    /// They begin with something else.
+    #[error("it begins neither with \\0asm, as a module does, nor with (, as its text does")]
+    Unknown,
+    /// They are a module's text, and this library was built without that.
+    #[error("it is a module's text, which needs genkan-host's feature `wat`")]
+    NoText,
+    /// They are a module's text with a mistake in it; where, and which.
+    #[error("{0}")]
+    Text(String),
+    /// They are a component.
+    #[error("it is a component, not a module")]
+    Component,
+    /// They end early, or do not follow the format; where, and how.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+/// An import that the host does not offer, or not as the module wants it.
+#[derive(Clone, Debug, Error)]
+#[error("the module imports {}, which the host does not offer{}", self.what(), self.hint())]
+#[non_exhaustive]
+pub struct Import {
+    /// The module that it is imported from.
+    pub module: String,
+    /// Its name there.
+    pub name: String,
+    /// What it is.
+    pub kind: ImportKind,
+    /// The function of that name that the host has, of another type.
+    pub offered: Option<Signature>,
+}
+
+/// What an import is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImportKind {
+    /// A function of this type.
+    Function(Signature),
+    /// A memory. A module may have one, imported or its own.
+    Memory,
+    /// A table.
+    Table,
+    /// A global of this type.
+    Global(ValueType),
+    /// An exception's tag.
+    Tag,
+}
+
+impl Import {
+    fn what(&self) -> String {
+        let (module, name) = (&self.module, &self.name);
+        match &self.kind {
+            ImportKind::Function(function) => format!("the function {function}"),
+            ImportKind::Memory => format!("a second memory, {module}.{name}"),
+            ImportKind::Table => format!("the table {module}.{name}"),
+            ImportKind::Global(ty) => format!("the global {module}.{name} of type {ty}"),
+            ImportKind::Tag => format!("the tag {module}.{name}"),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match (&self.kind, &self.offered) {
+            (_, Some(offered)) => format!("; it offers {offered}"),
+            (ImportKind::Function(_), None) => {
+                "; a function of your own is offered with Setup::functions".into()
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// Why a window cannot be had, or given back.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WindowProblem {
+    /// The guest has no memory.
+    #[error("the guest has no memory for a window")]
+    NoMemory,
+    /// The host cannot make the guest's memory larger.
+    #[error("no room for a window: the guest neither imports nor exports its memory")]
+    HiddenMemory,
+    /// The guest's memory cannot become larger.
+    #[error("no room for a window of {len} bytes in the guest's memory")]
+    NoRoom {
+        /// How long the window was to be, in bytes.
+        len: u32,
+    },
+    /// A window of no bytes.
+    #[error("a window must have at least one byte")]
+    Empty,
+    /// There is no window to give back.
+    #[error("unmap: there is no window at {address:#x}")]
+    NotThere {
+        /// The address that the guest gave.
+        address: u32,
+    },
+}
+
+/// A pointer that is not valid for what a guest did with it.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{} of {len} byte{} at pointer {pointer}{}: {problem}",
+    if *write { "write" } else { "read" },
+    if *len == 1 { "" } else { "s" },
+    if *offset == 0 { String::new() } else { format!(" + {offset}") })]
+#[non_exhaustive]
+pub struct PointerError {
+    /// The pointer that the guest gave.
+    pub pointer: Pointer,
+    /// The offset that it gave beside it, in bytes.
+    pub offset: u32,
+    /// How many bytes it wanted.
+    pub len: u32,
+    /// Whether it wanted to write.
+    pub write: bool,
+    /// What was wrong.
+    pub problem: PointerProblem,
+}
+
+/// What is wrong with a pointer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PointerProblem {
+    /// The pointer 0.
+    #[error("0 is never a valid pointer")]
+    Null,
+    /// Its region is gone.
+    #[error("its region was revoked")]
+    Revoked,
+    /// No region of this guest has, or had, such a pointer.
+    #[error("no region that this guest was granted has such a pointer")]
+    Unknown,
+    /// It goes beyond the region's end.
+    #[error("its region, at {region}, has {len} byte{}", if *len == 1 { "" } else { "s" })]
+    OutOfBounds {
+        /// The region's first byte.
+        region: Pointer,
+        /// The region's length in bytes.
+        len: usize,
+    },
+    /// The region was granted for reading.
+    #[error("its region, at {region} with {len} bytes, was granted for reading only")]
+    ReadOnly {
+        /// The region's first byte.
+        region: Pointer,
+        /// The region's length in bytes.
+        len: usize,
+    },
+}
+
+/// A place in a guest's source. Shown as `FILE:LINE:COLUMN`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceLocation {
+    /// The file, as the compiler was given it.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+impl SourceLocation {
+    pub(crate) fn new(file: String, line: u32, column: u32) -> Self {
+        Self { file, line, column }
+    }
+}
+
+impl fmt::Display for SourceLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// The Wasm functions that were running, innermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trace {
+    /// One for each function that was running.
+    pub frames: Vec<Frame>,
+}
+
+/// A Wasm function that was running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Frame {
+    /// Its name, as its author wrote it; or its index, where the module has no names.
+    pub function: String,
+}
+
+impl Trace {
+    pub(crate) fn new(functions: impl Iterator<Item = String>) -> Self {
+        Self {
+            frames: functions.map(|function| Frame { function }).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 20;
+        for frame in self.frames.iter().take(SHOWN) {
+            write!(f, "\n  in {}", frame.function)?;
+        }
+        match self.frames.len().checked_sub(SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(f, "\n  and {more} more"),
+        }
+    }
+}
