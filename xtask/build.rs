@@ -23,6 +23,13 @@ fn main() {
         rustup.join("update-hashes").display()
     );
 
+    for target in TARGETS {
+        let name = format!("has_{}", target.replace('-', "_"));
+        println!("cargo::rustc-check-cfg=cfg({name})");
+        if has_target(target) {
+            println!("cargo::rustc-cfg={name}");
+        }
+    }
     let clang = clang::newest().ok();
     let libc = clang.as_deref().and_then(clang::wasi_libc);
     let node = Command::new("node").arg("--version").output();
@@ -30,6 +37,7 @@ fn main() {
         ("has_clang", clang.is_some()),
         ("has_wasi_libc", libc.is_some()),
         ("has_node", node.is_ok_and(|output| output.status.success())),
+        ("has_chromium", is_on_path("chromium")),
         ("has_clang_of_fixtures", has_clang_of_fixtures()),
         ("has_rustc_1_63", has_rustc_1_63(&rustup)),
         ("has_wasip1_threads", has_wasip1_threads()),
@@ -39,6 +47,34 @@ fn main() {
             println!("cargo::rustc-cfg={name}");
         }
     }
+}
+
+/// Targets that `cargo` links for, in tests.
+const TARGETS: [&str; 4] = [
+    "wasm32-wasip1",
+    "wasm32-wasip2",
+    "wasm32-unknown-unknown",
+    "wasm32v1-none",
+];
+
+/// Whether the toolchain that builds this has the std, or core, of `target`.
+fn has_target(target: &str) -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    let output = Command::new(rustc).args(["--print", "sysroot"]).output();
+    let Ok(output) = output else { return false };
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let rustlib = sysroot.join("lib/rustlib");
+    // rustup writes it at each change.
+    println!(
+        "cargo::rerun-if-changed={}",
+        rustlib.join("components").display()
+    );
+    rustlib.join(target).join("lib").is_dir()
+}
+
+fn is_on_path(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
 }
 
 /// The very clang whose version stands in the object of the example in C.

@@ -101,6 +101,9 @@ and wasi-libc are installed). Builds xtask with optimisation first; takes some m
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Draw the table as a picture, besides
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
         /// Measure on the inputs that this file lists
         #[arg(long, hide = true)]
         inputs: Option<PathBuf>,
@@ -115,6 +118,9 @@ Example: cargo xtask bench host --json > host.json")]
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Draw the table as a picture instead
+        #[arg(long, value_name = "FILE", conflicts_with = "json")]
+        svg: Option<PathBuf>,
     },
 }
 
@@ -191,12 +197,18 @@ fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
         },
         Command::Bench { what } => {
             match what {
-                Bench::Link { json, inputs: None } => bench_link::run(shell, &checkout, json)?,
                 Bench::Link {
                     json,
+                    svg,
+                    inputs: None,
+                } => bench_link::run(shell, &checkout, json, svg.as_deref())?,
+                Bench::Link {
+                    json,
+                    svg,
                     inputs: Some(inputs),
-                } => bench_link::measure_all(shell, &inputs, json)?,
-                Bench::Host { json } => bench_host::run(&checkout, json)?,
+                } => bench_link::measure_all(shell, &inputs, json, svg.as_deref())?,
+                Bench::Host { svg: Some(svg), .. } => bench_host::draw(shell, &checkout, &svg)?,
+                Bench::Host { json, svg: None } => bench_host::run(&checkout, json)?,
             }
             true
         }

@@ -7,5 +7,6 @@ pub mod clang;
 pub mod cli;
 pub mod fixtures;
 pub mod new;
+pub mod plot;
 pub mod repository;
 pub mod reproduce;

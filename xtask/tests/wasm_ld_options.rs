@@ -100,15 +100,20 @@ fn the_same_options_are_known() {
         unknown.map(str::to_owned).collect()
     };
     let mut unknown_to_both = 0;
+    // `--reproduce 1` makes a file of that name.
+    let place = tempfile::tempdir().unwrap();
     for name in &names {
         let spellings = ["-N", "--N", "-N=1", "--N=1", "-N1", "--N1"];
         // The `1` after each is the value of an option that takes one from there.
         let arguments = spellings.map(|spelling| [spelling.replace('N', name), "1".into()]);
         let arguments = arguments.as_flattened();
-        let ours = unknown(xtask_link().args(arguments).output().unwrap());
+        let mut link = xtask_link();
+        link.args(arguments).current_dir(&place);
+        let ours = unknown(link.output().unwrap());
         let theirs = unknown(
             linkers::rust_lld(&toolchain)
                 .args(arguments)
+                .current_dir(&place)
                 .output()
                 .unwrap(),
         );

@@ -178,6 +178,11 @@ impl Unit<'_> {
         if shell.color != Color::Auto {
             rustc.args(["--color", shell.color.name()]);
         }
+        // Where its temporary files go, too: with fixed names, in old versions, so
+        // that two guests that are compiled at once would mix up theirs here.
+        if let Some(folder) = self.output.parent() {
+            rustc.arg("--out-dir").arg(folder);
+        }
         rustc
             .arg(format!(
                 "--emit={emit}={},dep-info={}",

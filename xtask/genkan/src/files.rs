@@ -67,7 +67,7 @@ pub fn read_or_stdin(path: &Path) -> anyhow::Result<Contents> {
     Ok(Contents::Read(bytes))
 }
 
-/// [`write`], where `-` is stdout. A reader that leaves early is no error.
+/// [`write()`], where `-` is stdout. A reader that leaves early is no error.
 pub fn write_or_stdout(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if !is_stdio(path) {
         return write(path, bytes);
@@ -86,7 +86,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_with_mode(path, bytes, 0o666)
 }
 
-/// [`write`], for what may be executed: shells that know modules run them.
+/// [`write()`], for what may be executed: shells that know modules run them.
 pub fn write_program(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_with_mode(path, bytes, 0o777)
 }

@@ -18,6 +18,7 @@ use genkan::shell::{self, Shell};
 use genkan::toolchain::{self, Toolchain};
 use genkan_link::{Input, Options, Role};
 
+use crate::plot::{self, Bar, Group, Surroundings};
 use crate::repository::Checkout;
 use inputs::{Inputs, Job};
 
@@ -27,6 +28,23 @@ struct Linker {
     program: PathBuf,
     /// What comes before the linker's own arguments.
     prefix: Vec<String>,
+}
+
+impl Linker {
+    /// What it says of itself, with its name before, where that is missing.
+    fn version(&self) -> String {
+        if self.name == "genkan" {
+            return format!("genkan {}", env!("CARGO_PKG_VERSION"));
+        }
+        let mut command = Command::new(&self.program);
+        let output = command.args(&self.prefix).arg("--version").output();
+        let text = output.map_or_else(|_| Vec::new(), |output| output.stdout);
+        let text = String::from_utf8_lossy(&text);
+        let line = text.lines().next().unwrap_or("version unknown");
+        // `Debian LLD 19.1.7 (compatible with GNU linkers)`: as far as it counts.
+        let line = line.split(" (").next().unwrap_or(line);
+        format!("{}: {line}", self.name)
+    }
 }
 
 /// One run of a linker.
@@ -71,7 +89,12 @@ struct Results {
 }
 
 /// Prepares the inputs, measures, and prints a table, or JSON.
-pub fn run(shell: Shell, checkout: &Checkout, json: bool) -> anyhow::Result<()> {
+pub fn run(
+    shell: Shell,
+    checkout: &Checkout,
+    json: bool,
+    svg: Option<&Path>,
+) -> anyhow::Result<()> {
     let toolchain = toolchain()?;
     let exe = std::env::current_exe()?;
     let target_folder = exe
@@ -112,13 +135,21 @@ pub fn run(shell: Shell, checkout: &Checkout, json: bool) -> anyhow::Result<()> 
         .args(["bench", "link", "--inputs"])
         .arg(&file)
         .args(json.then_some("--json"));
+    if let Some(svg) = svg {
+        command.arg("--svg").arg(svg);
+    }
     let status = command.status()?;
     ensure!(status.success(), "cannot measure: {status}");
     Ok(())
 }
 
 /// Measures on prepared inputs.
-pub fn measure_all(shell: Shell, inputs: &Path, json: bool) -> anyhow::Result<()> {
+pub fn measure_all(
+    shell: Shell,
+    inputs: &Path,
+    json: bool,
+    svg: Option<&Path>,
+) -> anyhow::Result<()> {
     let Inputs { jobs, mut skipped } = serde_json::from_slice(&files::read(inputs)?)?;
     let linkers = linkers(&toolchain()?, &mut skipped)?;
     let mut rows = Vec::new();
@@ -132,6 +163,19 @@ pub fn measure_all(shell: Shell, inputs: &Path, json: bool) -> anyhow::Result<()
         rows,
         skipped,
     };
+    if let Some(svg) = svg {
+        let surroundings = Surroundings {
+            title: "Linking, genkan beside other linkers".into(),
+            versions: linkers
+                .iter()
+                .map(Linker::version)
+                .collect::<Vec<_>>()
+                .join(" · "),
+        };
+        let picture = plot::svg(&surroundings, &groups(&results));
+        files::write(svg, picture.as_bytes())?;
+        shell.status("Drew", svg.display());
+    }
     let text = match json {
         true => serde_json::to_string_pretty(&results)? + "\n",
         false => table(&results),
@@ -356,6 +400,40 @@ fn table(results: &Results) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Time, memory and size of each job, for a picture.
+fn groups(results: &Results) -> Vec<Group> {
+    type Figure = (&'static str, fn(&Figures) -> f64, fn(f64) -> String);
+    const FIGURES: [Figure; 3] = [
+        ("time", |it| it.wall_ms, |value| format!("{value:.1} ms")),
+        (
+            "peak memory",
+            |it| it.peak_mb,
+            |value| format!("{value:.1} MB"),
+        ),
+        (
+            "size of the module",
+            |it| it.output_bytes as f64,
+            |value| shell::bytes(value as u64),
+        ),
+    ];
+    let of_row = |row: &Row| {
+        let group = |(what, value, show): Figure| Group {
+            title: format!("{}: {what}, less is better", row.job),
+            bars: row
+                .linkers
+                .iter()
+                .map(|it| Bar {
+                    name: it.linker.clone(),
+                    value: value(it),
+                    shown: show(value(it)),
+                })
+                .collect(),
+        };
+        FIGURES.map(group)
+    };
+    results.rows.iter().flat_map(of_row).collect()
 }
 
 #[cfg(test)]

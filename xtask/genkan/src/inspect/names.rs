@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
-use serde::Serialize;
-
 use genkan_link::Library;
+use serde::Serialize;
 
 /// Modules of a path that count; what is deeper stays in the name alone.
 const DEPTH: usize = 6;
@@ -110,21 +109,17 @@ pub fn origin(name: &str, path: &[&str], offered: bool, own_crates: &BTreeSet<&s
         Some(&("compiler_builtins" | "__rustc")) => Origin::Runtime,
         Some(krate) if own_crates.contains(krate) => Origin::Guest,
         Some(_) => Origin::Crate,
-        None if is_support(name) => Origin::Runtime,
-        None if offered => Origin::Guest,
-        None if Library::of(name).is_some() => Origin::Runtime,
-        None => Origin::C,
+        None => match Library::of(name) {
+            // A symbol that stayed mangled.
+            Some(Library::RustCrate) => Origin::Crate,
+            // A guest may well offer `log`.
+            Some(Library::Libm) if offered => Origin::Guest,
+            Some(_) => Origin::Runtime,
+            None if matches!(name, "_start" | "_initialize") => Origin::Runtime,
+            None if offered => Origin::Guest,
+            None => Origin::C,
+        },
     }
-}
-
-/// Functions that are nobody's own, even where they are exported.
-fn is_support(name: &str) -> bool {
-    name.starts_with("__")
-        || name.starts_with("rust_")
-        || matches!(
-            name,
-            "_start" | "_initialize" | "memcpy" | "memmove" | "memset" | "memcmp"
-        )
 }
 
 /// The crate of a program's own `main`.

@@ -198,7 +198,7 @@ impl Picture<'_> {
             share(node.size, self.total),
         );
         if width > 34.0 && height > 13.0 {
-            let wide = if is_group { 7.0 } else { 6.2 };
+            let wide = if is_group { 7.8 } else { 6.6 };
             let room = ((width - 8.0) / wide) as usize;
             let name = if is_group {
                 name
@@ -208,6 +208,8 @@ impl Picture<'_> {
             let with_size = format!("{name}  {size}");
             let text = match with_size.chars().count() <= room {
                 true => with_size,
+                // A few letters say nothing.
+                false if room < 6 && name.chars().count() > room => String::new(),
                 false => cut(&name, room),
             };
             let head = if is_group { " class=\"h\"" } else { "" };
@@ -242,10 +244,13 @@ fn without_modules(name: &str) -> String {
             .unwrap_or(rest.len());
         let (before, after) = rest.split_at(word.max(c.len_utf8()));
         rest = after;
-        // What follows a module is a path's next word, or a type in `<…>`.
+        // A module is what a path's next word follows, or an `impl`.
+        let is_next = |next: &str| {
+            next.starts_with(|c: char| c.is_alphabetic() || c == '_') || next.starts_with("<impl ")
+        };
         if c.is_lowercase()
             && let Some(next) = after.strip_prefix("::")
-            && next.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '<')
+            && is_next(next)
         {
             rest = next;
         } else {
@@ -341,6 +346,8 @@ mod tests {
             ),
             ("core::fmt::num::imp::fmt_u64", "fmt_u64"),
             ("guest::main::{{closure}}", "main::{{closure}}"),
+            ("core::fmt::float::exact::<f64>", "exact::<f64>"),
+            ("core::num::<impl u64>::pow", "<impl u64>::pow"),
             ("memcpy", "memcpy"),
             ("ünder::x", "x"),
             ("", ""),

@@ -37,7 +37,19 @@ function cut(text, width) {
   return characters.slice(0, head).join("") + "…" + characters.slice(characters.length - (width - 1 - head)).join("");
 }
 // Without the modules: `<Vec<T> as Debug>::fmt`.
-const brief = (name) => (name.length > 4000 ? name : name.replace(/(?<![A-Za-z0-9_])(?:[a-z_][a-z0-9_]*::)+(?=[A-Za-z_<{])/g, ""));
+const brief = (name) => (name.length > 4000 ? name : name.replace(/(?<![A-Za-z0-9_])(?:[a-z_][a-z0-9_]*::)+(?=[A-Za-z_]|<impl )/g, ""));
+// As much of a text as there is room for, in pixels.
+const pen = document.createElement("canvas").getContext("2d");
+const FAMILY = getComputedStyle(document.body).fontFamily;
+function fit(text, room, font) {
+  pen.font = `${font} ${FAMILY}`;
+  const sample = text.length > 400 ? text.slice(0, 400) : text;
+  const character = pen.measureText(sample).width / sample.length;
+  if (character * text.length <= room) return text;
+  let shown = cut(text, Math.floor(room / character));
+  for (let less = 1; shown.length > 3 && pen.measureText(shown).width > room; less++) shown = cut(text, Math.floor(room / character) - less);
+  return shown;
+}
 const change = (node) => node.size - node.old;
 function sizeText(it) {
   if (!isDiff) return `${bytes(it.size)}, ${share(it.size)}`;
@@ -246,7 +258,7 @@ function draw() {
     if (node.children) it.classList.add("group");
     const head = depth === 1 ? 21 : 18;
     if (node.children && depth === 1) it.classList.add("top");
-    if (w > 26 && h >= 14) label(it, node, w, inside ? 0 : h, node.children ? (depth === 1 ? 7.2 : 6.7) : 5.9);
+    if (w > 26 && h >= 14) label(it, node, w, inside ? 0 : h, node.children ? (depth === 1 ? "600 13px" : "600 12px") : "11px");
     if (inside) squarify(worthDrawing(node, w - 4, h - head - 2), left + 2, top + head, w - 4, h - head - 2,
       (child, x, y, w, h) => box(child, x, y, w, h, depth + 1));
   };
@@ -258,16 +270,22 @@ function draw() {
   if (map.firstChild) map.firstChild.setAttribute("tabindex", "0");
   else map.append(element("p", { style: "padding:12px" }, byChange ? "Nothing differs here." : "There is nothing here."));
 }
-function label(it, node, w, h, character) {
+function label(it, node, w, h, font) {
   const size = isDiff ? (change(node) === 0 ? bytes(node.size) : signed(change(node))) : bytes(node.size);
-  const room = Math.floor((w - 9) / character);
-  const name = node.children ? node.name : brief(node.name);
-  const beside = h < 32;
-  if (beside && room > name.length + size.length + 1) {
-    it.append(name, element("small", {}, size));
-  } else {
-    it.append(cut(name, room));
-    if (!beside && room >= size.length - 1) it.append(element("div", {}, size));
+  const room = w - 9;
+  const name = node.children || node.rest ? node.name : brief(node.name);
+  const shown = fit(name, room, font);
+  if (node.rest && shown !== name) {
+    it.append(fit(`+${node.small.length}`, room, font));
+    return;
+  }
+  // A few letters say nothing.
+  if (shown !== name && shown.length < 6) return;
+  it.append(shown);
+  if (h >= 32) {
+    if (fit(size, room, "11px") === size) it.append(element("div", {}, size));
+  } else if (shown === name && fit(`${name}   ${size}`, room - 2, font).length > name.length + size.length + 2) {
+    it.append(element("small", {}, size));
   }
 }
 
@@ -288,7 +306,7 @@ function list() {
   listed.sort(order[$("sort").value]);
   const size = listed.reduce((sum, leaf) => sum + leaf.size, 0);
   const by = listed.reduce((sum, leaf) => sum + change(leaf), 0);
-  const what = isDiff ? `${plural(listed.length, hits ? "match" : "difference").replace("matchs", "matches")}, ${signed(by)}`
+  const what = isDiff ? `${plural(listed.length, hits ? "part" : "difference")}, ${signed(by)}`
     : `${plural(listed.length, "part")}, ${bytes(size)}, ${share(size)}`;
   $("listed").textContent = what;
   $("found").textContent = hits ? (listed.length ? `found ${what}` : "nothing found") : "";
@@ -301,14 +319,14 @@ function rows() {
   const list = $("list");
   const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 5);
   const last = Math.min(listed.length, first + Math.ceil(list.clientHeight / ROW) + 10);
-  const room = Math.max(10, Math.floor((list.clientWidth - (isDiff ? 120 : 175)) / 6.7));
+  const room = Math.max(40, list.clientWidth - (isDiff ? 137 : 196));
   const made = [];
   for (let i = first; i < last; i++) {
     const leaf = listed[i];
     const by = change(leaf);
     const size = element("span", { class: "size" + (isDiff && by ? (by > 0 ? " grown" : " shrunk") : "") }, isDiff ? signed(by) : bytes(leaf.size));
     const row = element("div", { class: "row", role: "option", id: `row${i}`, "data-row": i, "aria-selected": String(leaf === chosen), "aria-setsize": listed.length, "aria-posinset": i + 1 },
-      size, isDiff ? "" : element("span", { class: "share" }, share(leaf.size)), swatch(leaf), element("span", { class: "label" }, cut(brief(leaf.name), room)));
+      size, isDiff ? "" : element("span", { class: "share" }, share(leaf.size)), swatch(leaf), element("span", { class: "label" }, fit(brief(leaf.name), room, "14px")));
     row.style.top = `${i * ROW}px`;
     made.push(row);
   }
