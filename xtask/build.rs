@@ -40,6 +40,7 @@ fn main() {
         ("has_chromium", is_on_path("chromium")),
         ("has_clang_of_fixtures", has_clang_of_fixtures()),
         ("has_rustc_1_63", has_rustc_1_63(&rustup)),
+        ("has_wasip1_threads", has_wasip1_threads()),
     ] {
         println!("cargo::rustc-check-cfg=cfg({name})");
         if is_there {
@@ -92,6 +93,18 @@ fn has_clang_of_fixtures() -> bool {
     version.is_some_and(|version| {
         let version = version.trim().as_bytes();
         object.windows(version.len()).any(|bytes| bytes == version)
+    })
+}
+
+/// The std of wasm32-wasip1-threads, for the rustc that builds this.
+fn has_wasip1_threads() -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    let folder = Command::new(rustc)
+        .args(["--print=target-libdir", "--target=wasm32-wasip1-threads"])
+        .output();
+    folder.is_ok_and(|output| {
+        let folder = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success() && Path::new(folder.trim()).is_dir()
     })
 }
 

@@ -144,6 +144,15 @@ pub enum Error {
         /// Who uses it.
         used_by: Origin,
     },
+    /// An object must not meet threads: it was compiled for one alone.
+    #[error(
+        "--shared-memory is disallowed by {by} because it was not compiled with 'atomics' or \
+         'bulk-memory' features."
+    )]
+    SharedMemoryDisallowed {
+        /// The object.
+        by: Origin,
+    },
     /// What the module has needs a feature that no object uses.
     #[error("'{feature}' feature must be used in order to use {needed_for}")]
     FeatureNeeded {
@@ -529,6 +538,9 @@ pub enum FeatureUse {
     /// Thread-local storage.
     #[error("thread-local storage")]
     ThreadLocal,
+    /// A memory that threads share.
+    #[error("shared memory")]
+    SharedMemory,
 }
 
 /// Why the memory cannot be as it should. Sizes are in bytes.

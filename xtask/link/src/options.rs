@@ -75,6 +75,10 @@ pub struct MemoryOptions {
     pub max: Option<u64>,
     /// Its first size is its largest (`--no-growable-memory`).
     pub fixed: bool,
+    /// Several instances of the module, each a thread, share it
+    /// (`--shared-memory`). Its data is copied by whichever comes first, and each
+    /// has its own thread-local data.
+    pub shared: bool,
     /// Bytes of stack.
     pub stack_size: u64,
 }
@@ -243,6 +247,7 @@ impl Options {
                 initial: None,
                 max: None,
                 fixed: false,
+                shared: false,
                 stack_size: 1 << 20,
             },
             keep_unused_stack: false,
@@ -276,6 +281,7 @@ impl Options {
                 initial: None,
                 max: None,
                 fixed: false,
+                shared: false,
                 stack_size: 64 << 10,
             },
             initial_heap: 0,

@@ -169,6 +169,7 @@ impl Reader<'_> {
         memory.initial = Some(initial).filter(|&size| size != 0);
         memory.max = Some(max).filter(|&size| size != 0);
         memory.fixed = args.has(Opt::NoGrowableMemory);
+        memory.shared = args.has(Opt::SharedMemory);
         for value in args.values(Opt::Z) {
             match value.strip_prefix("stack-size=") {
                 Some(size) => match integer(size) {
@@ -404,6 +405,7 @@ mod tests {
             (Some(131_072), Some(196_608), 1024)
         );
         assert!(memory("--no-growable-memory").fixed);
+        assert!(memory("--shared-memory").shared);
     }
 
     #[test]
@@ -492,7 +494,6 @@ mod tests {
             "-shared",
             "-pie",
             "--emit-relocs",
-            "--shared-memory",
             "--experimental-pic",
             "-m wasm64",
             "--page-size=1",

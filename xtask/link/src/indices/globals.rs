@@ -1,6 +1,8 @@
 //! The indices of globals: imports, then synthetic ones, then the objects', GOT
 //! entries, and those that hold addresses of exported data.
 
+use std::collections::BTreeMap;
+
 use hashbrown::HashMap;
 
 use crate::index::{GlobalIndex, Index, IndexVec, ObjGlobal, ObjectId, SymbolId, Within};
@@ -35,8 +37,7 @@ pub struct Globals {
     pub defined: Vec<DefinedGlobal>,
     /// Which says that the constructors have run.
     pub init_done: Option<GlobalIndex>,
-    stack_pointer: Option<GlobalIndex>,
-    tls_base: Option<GlobalIndex>,
+    synthetic: BTreeMap<SyntheticGlobal, GlobalIndex>,
     imported: HashMap<SymbolId, GlobalIndex>,
     objects: IndexVec<ObjectId, IndexVec<ObjGlobal, Option<GlobalIndex>>>,
     got: HashMap<GotEntry, GlobalIndex>,
@@ -54,13 +55,9 @@ pub fn number(resolution: &Resolution, live: &Live, synthetics: &Synthetics) -> 
         }
     }
     let reached = &live.reached;
-    if reached.stack_pointer {
-        let global = DefinedGlobal::Synthetic(SyntheticGlobal::StackPointer);
-        globals.stack_pointer = Some(globals.define(global));
-    }
-    if reached.tls_base {
-        let global = DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase);
-        globals.tls_base = Some(globals.define(global));
+    for &global in &reached.synthetic_globals {
+        let index = globals.define(DefinedGlobal::Synthetic(global));
+        globals.synthetic.insert(global, index);
     }
     if synthetics.has_init_done {
         globals.init_done = Some(globals.define(DefinedGlobal::InitDone));
@@ -94,10 +91,7 @@ impl Globals {
 
     /// The index of one that the linker defines, if it is live.
     pub fn synthetic(&self, global: SyntheticGlobal) -> Option<GlobalIndex> {
-        match global {
-            SyntheticGlobal::StackPointer => self.stack_pointer,
-            SyntheticGlobal::TlsBase => self.tls_base,
-        }
+        self.synthetic.get(&global).copied()
     }
 
     /// The index of an imported one.

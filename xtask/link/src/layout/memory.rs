@@ -7,6 +7,7 @@ use crate::layout::segments::{MEMORY_LIMIT, Segments, THREAD_LOCAL, class, too_l
 use crate::live::Live;
 use crate::options::Options;
 use crate::resolve::resolution::Resolution;
+use crate::symbols::SyntheticGlobal;
 
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 65536;
@@ -28,14 +29,37 @@ pub struct Memory {
     pub data_end: Address,
     /// Where a heap may begin.
     pub heap_base: Address,
-    /// Where thread-local data begins; 0 without any.
-    pub tls_base: Address,
+    /// Thread-local data: what each thread has a copy of, where memory is shared.
+    pub tls: ThreadLocal,
+    /// The words by which the instances that share memory agree on who prepares
+    /// it, zero at first.
+    pub flags: Option<SharedFlags>,
     /// One past the first size.
     pub end: u64,
     /// First size in pages.
     pub pages: u64,
     /// Largest size in pages.
     pub max_pages: Option<u64>,
+}
+
+/// Where thread-local data lies, if there is any.
+#[derive(Debug, Clone, Copy)]
+pub struct ThreadLocal {
+    /// Its first byte.
+    pub base: Address,
+    /// How many bytes there are.
+    pub size: u32,
+    /// Its alignment in bytes.
+    pub align: u32,
+}
+
+/// Words in shared memory, four bytes each.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedFlags {
+    /// 0 if nothing has been copied to memory, 1 while it is, 2 after that.
+    pub memory: Address,
+    /// 1 once the constructors have been called.
+    pub constructors: Address,
 }
 
 /// Where the data segments lie.
@@ -80,7 +104,11 @@ pub fn place(
     }
     let global_base = at;
     let mut addresses = IndexVec::filled(outputs.len(), Address(0));
-    let mut tls_base = Address(0);
+    let mut tls = ThreadLocal {
+        base: Address(0),
+        size: 0,
+        align: 1,
+    };
     let mut data = 0;
     for &id in &order {
         let segment = &outputs[id];
@@ -88,12 +116,24 @@ pub fn place(
         let address = Address(u32::try_from(at).map_err(|_| too_large(at))?);
         addresses[id] = address;
         if segment.name == THREAD_LOCAL {
-            tls_base = address;
+            tls = ThreadLocal {
+                base: address,
+                size: segment.size,
+                align: 1 << segment.align,
+            };
         }
         at += u64::from(segment.size);
         data += u64::from(segment.size);
     }
     let data_end = at;
+    let flags = options.memory.shared.then(|| {
+        let first = at.next_multiple_of(4);
+        at = first + 8;
+        SharedFlags {
+            memory: Address(first as u32),
+            constructors: Address(first as u32).plus(4),
+        }
+    });
     if !options.stack_first && stack_size > 0 {
         at = at.next_multiple_of(STACK_ALIGN);
         stack = (at, at + stack_size);
@@ -105,6 +145,7 @@ pub fn place(
     }
     // Without data, stack or heap no byte of memory is the guest's.
     let is_empty = data == 0
+        && flags.is_none()
         && stack_size == 0
         && options.global_base.is_none()
         && resolution.symbols.find("__heap_base").is_none();
@@ -118,7 +159,8 @@ pub fn place(
             global_base: Address(global_base as u32),
             data_end: Address(data_end as u32),
             heap_base: Address(heap_base as u32),
-            tls_base,
+            tls,
+            flags,
             end: size.pages * PAGE,
             pages: size.pages,
             max_pages: size.max_pages,
@@ -131,7 +173,9 @@ fn stack_size(resolution: &Resolution, live: &Live, options: &Options) -> Result
     let is_named = ["__stack_low", "__stack_high"]
         .iter()
         .any(|name| resolution.symbols.find(name).is_some());
-    let size = if options.keep_unused_stack || live.reached.stack_pointer || is_named {
+    let globals = &live.reached.synthetic_globals;
+    let uses_stack = globals.contains(&SyntheticGlobal::StackPointer);
+    let size = if options.keep_unused_stack || uses_stack || is_named {
         options.memory.stack_size
     } else {
         0
@@ -169,7 +213,8 @@ fn size(used: u64, options: &Options) -> Result<Size> {
             return Err(MemoryError::TooSmall { what, needed }.into());
         }
         Some(max) => Some(pages(MemorySize::Maximum, max)?),
-        None if wanted.fixed => Some(first),
+        // A memory that is shared must have a maximum.
+        None if wanted.fixed || wanted.shared => Some(first),
         None => None,
     };
     Ok(Size {

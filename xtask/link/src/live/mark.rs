@@ -81,10 +81,8 @@ pub struct Reached<'a> {
     pub objects: IndexVec<ObjectId, ReachedObject>,
     /// Functions that the linker defines for symbols.
     pub synthetic: IndexVec<SyntheticId, bool>,
-    /// `__stack_pointer`.
-    pub stack_pointer: bool,
-    /// `__tls_base`.
-    pub tls_base: bool,
+    /// Globals that the linker defines.
+    pub synthetic_globals: BTreeSet<SyntheticGlobal>,
     /// The function table, be it empty.
     pub function_table: bool,
     /// A zero byte for the allocator shim.
@@ -151,8 +149,7 @@ impl<'p, 'a> Marker<'p, 'a> {
                     .map(|(_, object)| ReachedObject::nothing_of(object))
                     .collect(),
                 synthetic: IndexVec::filled(resolution.synthetic.len(), false),
-                stack_pointer: false,
-                tls_base: false,
+                synthetic_globals: BTreeSet::new(),
                 function_table: false,
                 zero_byte: false,
                 address_taken: BTreeSet::new(),
@@ -279,8 +276,7 @@ impl<'p, 'a> Marker<'p, 'a> {
         let reached = &mut self.reached;
         match definition {
             Definition::Synthetic(synthetic) => self.synthetic(*synthetic),
-            Definition::Global(SyntheticGlobal::StackPointer) => reached.stack_pointer = true,
-            Definition::Global(SyntheticGlobal::TlsBase) => reached.tls_base = true,
+            Definition::Global(global) => drop(reached.synthetic_globals.insert(*global)),
             Definition::FunctionTable => reached.function_table = true,
             Definition::Address(LinkerAddress::ZeroByte) => reached.zero_byte = true,
             Definition::Address(LinkerAddress::SegmentStart(_) | LinkerAddress::SegmentStop(_)) => {
@@ -295,10 +291,17 @@ impl<'p, 'a> Marker<'p, 'a> {
 
     fn synthetic(&mut self, id: SyntheticId) {
         self.reached.synthetic[id] = true;
-        if let Action::Panic(_) = self.resolution.synthetic[id].action
-            && let Some(import) = self.resolution.panic_import
-        {
-            self.symbol(self.resolution.shared_target(import), None);
+        match self.resolution.synthetic[id].action {
+            Action::Panic(_) => {
+                if let Some(import) = self.resolution.panic_import {
+                    self.symbol(self.resolution.shared_target(import), None);
+                }
+            }
+            Action::InitTls => {
+                let base = SyntheticGlobal::TlsBase;
+                self.reached.synthetic_globals.insert(base);
+            }
+            Action::Trap | Action::ReturnZero | Action::CallCtors => {}
         }
     }
 
@@ -390,7 +393,8 @@ impl<'p, 'a> Marker<'p, 'a> {
             reached.tags = IndexVec::filled(object.tags.len(), true);
             reached.tables = IndexVec::filled(object.tables.len(), true);
         }
-        self.reached.stack_pointer = true;
+        let stack_pointer = SyntheticGlobal::StackPointer;
+        self.reached.synthetic_globals.insert(stack_pointer);
     }
 }
 

@@ -6,7 +6,7 @@ use wasm_encoder::{ConstExpr, Encode};
 
 use crate::error::Result;
 use crate::index::Address;
-use crate::layout::segments::{OutputSegment, Part};
+use crate::layout::segments::{OutputSegment, Part, THREAD_LOCAL};
 use crate::output::parts::Parts;
 use crate::output::relocator::Relocator;
 use crate::output::values::Site;
@@ -46,7 +46,8 @@ pub fn segments<'p>(parts: &Parts<'p, '_>) -> Vec<DataSegment<'p>> {
         let mut end = 0;
         for (index, part) in output.parts.iter().enumerate() {
             let (offset, len) = extent(parts, part);
-            if offset - end > LONGEST_PADDING {
+            // Thread-local data is copied to where anything may have been before.
+            if offset - end > LONGEST_PADDING && output.name != THREAD_LOCAL {
                 if from < index {
                     segments.push(segment(&output.parts[from..index], end));
                 }
@@ -81,13 +82,27 @@ impl<'p> DataSegment<'p> {
         (self.end - self.start) as usize
     }
 
-    /// What comes before the data in the section.
-    pub fn head(&self) -> Vec<u8> {
+    /// Where its first byte belongs.
+    pub fn address(&self) -> Address {
+        self.base.plus(self.start)
+    }
+
+    /// Whether each thread has a copy of it.
+    pub fn is_thread_local(&self) -> bool {
+        self.output.name == THREAD_LOCAL
+    }
+
+    /// What comes before the data in the section; a passive segment waits to be
+    /// copied by code.
+    pub fn head(&self, passive: bool) -> Vec<u8> {
         let mut head = Vec::new();
-        // Active, in memory 0.
-        0u32.encode(&mut head);
-        let address = self.base.plus(self.start);
-        ConstExpr::i32_const(address.0 as i32).encode(&mut head);
+        if passive {
+            1u32.encode(&mut head);
+        } else {
+            // Active, in memory 0.
+            0u32.encode(&mut head);
+            ConstExpr::i32_const(self.address().0 as i32).encode(&mut head);
+        }
         self.size().encode(&mut head);
         head
     }

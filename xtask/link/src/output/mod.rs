@@ -16,7 +16,7 @@ mod sections;
 mod synthetic;
 mod values;
 
-use wasm_encoder::{Encode, SectionId};
+use wasm_encoder::{DataCountSection, Encode, Section, SectionId};
 
 use crate::error::{Error, Result};
 use crate::output::code::Code;
@@ -117,15 +117,21 @@ fn stretches<'p>(
     exports::section(parts, &mut out)?;
     sections::start(parts, &mut out);
     sections::elements(parts, &mut out);
+    let segments = data::segments(parts);
+    let passive = parts.options.memory.shared;
+    if passive && !segments.is_empty() {
+        // Code that names data segments comes before them.
+        let count = segments.len() as u32;
+        DataCountSection { count }.append_to(&mut out);
+    }
     if !parts.indices.functions.defined.is_empty() {
         out.push(SectionId::Code.into());
         code.size.encode(&mut out);
         stretches.push(Stretch::Bytes(std::mem::take(&mut out)));
         stretches.push(Stretch::Code(code));
     }
-    let segments = data::segments(parts);
     let segment_names: Vec<&str> = segments.iter().map(DataSegment::name).collect();
-    data_section(segments, &mut out, &mut stretches);
+    data_section(segments, passive, &mut out, &mut stretches);
     for section in customs {
         out.push(SectionId::Custom.into());
         let mut name = Vec::new();
@@ -144,13 +150,14 @@ fn stretches<'p>(
 
 fn data_section<'p>(
     segments: Vec<DataSegment<'p>>,
+    passive: bool,
     out: &mut Vec<u8>,
     stretches: &mut Vec<Stretch<'p>>,
 ) {
     if segments.is_empty() {
         return;
     }
-    let heads: Vec<Vec<u8>> = segments.iter().map(DataSegment::head).collect();
+    let heads: Vec<Vec<u8>> = segments.iter().map(|s| s.head(passive)).collect();
     let mut count = Vec::new();
     segments.len().encode(&mut count);
     let bytes: usize = segments.iter().map(DataSegment::size).sum();

@@ -11,7 +11,6 @@ use crate::input::object::Referent;
 use crate::live::mark::GotEntry;
 use crate::output::parts::Parts;
 use crate::signature::demangle;
-use crate::symbols::SyntheticGlobal;
 
 /// Names of functions, globals and data segments, if they are kept.
 pub fn section(parts: &Parts, segments: &[&str], out: &mut Vec<u8>) {
@@ -105,8 +104,7 @@ fn globals(parts: &Parts) -> NameMap {
 
 fn global_name<'p>(parts: &Parts<'p, '_>, global: &DefinedGlobal) -> Cow<'p, str> {
     match *global {
-        DefinedGlobal::Synthetic(SyntheticGlobal::StackPointer) => "__stack_pointer".into(),
-        DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => "__tls_base".into(),
+        DefinedGlobal::Synthetic(global) => global.name().into(),
         DefinedGlobal::InitDone => "__wasm_init_done".into(),
         DefinedGlobal::Object(at) => {
             let symbols = &parts.resolution.object(at.object).symbols;

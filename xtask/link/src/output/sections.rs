@@ -50,7 +50,7 @@ fn memory_type(parts: &Parts) -> MemoryType {
         minimum: parts.layout.memory.pages,
         maximum: parts.layout.memory.max_pages,
         memory64: false,
-        shared: false,
+        shared: parts.options.memory.shared,
         page_size_log2: None,
     }
 }
@@ -199,7 +199,13 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
     for global in &parts.indices.globals.defined {
         let (mutable, value) = match *global {
             DefinedGlobal::Synthetic(SyntheticGlobal::StackPointer) => (true, memory.stack_high.0),
-            DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => (false, memory.tls_base.0),
+            // Each thread sets its own.
+            DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) if parts.options.memory.shared => {
+                (true, 0)
+            }
+            DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => (false, memory.tls.base.0),
+            DefinedGlobal::Synthetic(SyntheticGlobal::TlsSize) => (false, memory.tls.size),
+            DefinedGlobal::Synthetic(SyntheticGlobal::TlsAlign) => (false, memory.tls.align),
             DefinedGlobal::InitDone => (true, 0),
             DefinedGlobal::Got(entry) => (false, got_value(parts, entry)),
             DefinedGlobal::ExportedData(id) => {

@@ -6,9 +6,10 @@ use wasmparser::ValType;
 use crate::error::{Error, Result, UndefinedReason, UndefinedSymbol};
 use crate::index::SyntheticIndex;
 use crate::origin::SymbolKind;
+use crate::output::data::{self, DataSegment};
 use crate::output::parts::Parts;
 use crate::resolve::resolution::FunctionRef;
-use crate::symbols::PanicShape;
+use crate::symbols::{PanicShape, SyntheticGlobal};
 use crate::synthetic::Body;
 
 /// A function's body: locals and instructions, without its size.
@@ -37,22 +38,14 @@ pub fn body(parts: &Parts, added: SyntheticIndex) -> Result<Vec<u8>> {
         },
         Body::CallCtors => call_constructors(code, parts)?,
         Body::Panic(shape) => panic(code, parts, shape, params)?,
+        Body::InitTls => init_tls(code, parts),
         Body::InitMemory => fill_zeros(code, parts),
+        Body::InitSharedMemory(constructors) => init_shared_memory(code, parts, constructors),
         Body::Both(first, second) => {
             call_added(code, parts, first);
             call_added(code, parts, second);
         }
-        Body::Once(callee) => {
-            if let Some(done) = parts.indices.globals.init_done {
-                code.global_get(done.into())
-                    .i32_eqz()
-                    .if_(BlockType::Empty)
-                    .i32_const(1)
-                    .global_set(done.into());
-                call_added(code, parts, callee);
-                code.end();
-            }
-        }
+        Body::Once(callee) => once(code, parts, callee),
         Body::Before(first, callee) => {
             call_added(code, parts, first);
             pass_on(code, params);
@@ -123,6 +116,121 @@ fn fill_zeros(code: &mut InstructionSink, parts: &Parts) {
                 .i32_const(0)
                 .i32_const(segment.size as i32)
                 .memory_fill(0);
+        }
+    }
+}
+
+/// Calls a function the first time.
+fn once(code: &mut InstructionSink, parts: &Parts, callee: SyntheticIndex) {
+    match (parts.layout.memory.flags, parts.indices.globals.init_done) {
+        (Some(flags), _) => {
+            code.i32_const(flags.constructors.0 as i32)
+                .i32_const(0)
+                .i32_const(1)
+                .i32_atomic_rmw_cmpxchg(WORD)
+                .i32_eqz()
+                .if_(BlockType::Empty);
+            call_added(code, parts, callee);
+            code.end();
+        }
+        (None, Some(done)) => {
+            code.global_get(done.into())
+                .i32_eqz()
+                .if_(BlockType::Empty)
+                .i32_const(1)
+                .global_set(done.into());
+            call_added(code, parts, callee);
+            code.end();
+        }
+        (None, None) => {}
+    }
+}
+
+/// Four bytes at an address on the stack.
+const WORD: MemArg = MemArg {
+    offset: 0,
+    align: 2,
+    target: MemArgTarget::Memory(0),
+    ordering: None,
+};
+
+/// Copies a data segment of the module to the address on the stack.
+fn copy(code: &mut InstructionSink, index: usize, segment: &DataSegment) {
+    code.i32_const(0)
+        .i32_const(segment.size() as i32)
+        .memory_init(0, index as u32);
+}
+
+/// Sets up a thread's own data, at the address that it is given.
+fn init_tls(code: &mut InstructionSink, parts: &Parts) {
+    let base = parts.indices.globals.synthetic(SyntheticGlobal::TlsBase);
+    if let Some(base) = base {
+        code.local_get(0).global_set(base.into());
+    }
+    for (index, segment) in data::segments(parts).iter().enumerate() {
+        if segment.is_thread_local() {
+            code.local_get(0);
+            copy(code, index, segment);
+        }
+    }
+}
+
+/// The first instance copies the data, and those that come meanwhile wait for it.
+fn init_shared_memory(
+    code: &mut InstructionSink,
+    parts: &Parts,
+    constructors: Option<SyntheticIndex>,
+) {
+    let Some(flags) = parts.layout.memory.flags else {
+        return;
+    };
+    let flag = flags.memory.0 as i32;
+    let segments = data::segments(parts);
+    // 0: it is this one that copies. 1: another does. 2: it is done.
+    code.block(BlockType::Empty)
+        .block(BlockType::Empty)
+        .block(BlockType::Empty)
+        .i32_const(flag)
+        .i32_const(0)
+        .i32_const(1)
+        .i32_atomic_rmw_cmpxchg(WORD)
+        .br_table([0, 1], 2)
+        .end();
+    for (index, segment) in segments.iter().enumerate() {
+        code.i32_const(segment.address().0 as i32);
+        copy(code, index, segment);
+    }
+    if parts.layout.fills_zeros() {
+        fill_zeros(code, parts);
+    }
+    // The first thread's own data is where the linker put it.
+    let base = parts.indices.globals.synthetic(SyntheticGlobal::TlsBase);
+    if let Some(base) = base.filter(|_| parts.layout.has_thread_local()) {
+        let address = parts.layout.memory.tls.base;
+        code.i32_const(address.0 as i32).global_set(base.into());
+    }
+    if let Some(constructors) = constructors {
+        call_added(code, parts, constructors);
+    }
+    code.i32_const(flag)
+        .i32_const(2)
+        .i32_atomic_store(WORD)
+        .i32_const(flag)
+        .i32_const(-1)
+        .memory_atomic_notify(WORD)
+        .drop()
+        .br(1)
+        .end()
+        .i32_const(flag)
+        .i32_const(1)
+        .i64_const(-1)
+        .memory_atomic_wait32(WORD)
+        .drop()
+        .end();
+    // Threads copy thread-local data again; nobody needs the others.
+    for (index, segment) in segments.iter().enumerate() {
+        if !segment.is_thread_local() {
+            code.data_drop(index as u32);
         }
     }
 }

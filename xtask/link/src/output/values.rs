@@ -196,7 +196,7 @@ impl<'p, 'a> Values<'p, 'a> {
                     _ => Address(0),
                 };
                 let base = match relocation.ty {
-                    MemoryAddrTlsSleb => self.layout.memory.tls_base,
+                    MemoryAddrTlsSleb => self.layout.memory.tls.base,
                     _ => site.address.plus(relocation.offset - site.start),
                 };
                 address(data).wrapping_sub(base.0)

@@ -16,6 +16,9 @@ const REQUIRED: u8 = b'=';
 /// `WASM_FEATURE_PREFIX_DISALLOWED`.
 const DISALLOWED: u8 = b'-';
 
+/// What LLVM disallows in objects whose atomic operations it made plain ones.
+const SHARED_MEMORY: &str = "shared-mem";
+
 /// The features that the module may use: those named by option, or those which
 /// the objects use.
 pub fn allowed<'a>(
@@ -64,10 +67,16 @@ pub fn check(resolution: &Resolution, options: &Options, uses_tls: bool) -> Resu
             }
         }
     }
-    if uses_tls {
+    if let (true, Some(&by)) = (options.memory.shared, disallowed.get(SHARED_MEMORY)) {
+        errors.push(Error::SharedMemoryDisallowed { by: by.into() });
+    }
+    let uses = [
+        (options.memory.shared, FeatureUse::SharedMemory),
+        (uses_tls, FeatureUse::ThreadLocal),
+    ];
+    for (_, needed_for) in uses.into_iter().filter(|(is_used, _)| *is_used) {
         for feature in ["atomics", "bulk-memory"] {
             if !allowed.contains(feature) {
-                let needed_for = FeatureUse::ThreadLocal;
                 errors.push(Error::FeatureNeeded {
                     feature,
                     needed_for,

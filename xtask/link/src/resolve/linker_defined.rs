@@ -14,29 +14,45 @@ use crate::symbols::{
     Action, Definition, LinkerAddress, SymbolTable, SyntheticFunction, SyntheticGlobal,
 };
 
+/// The type of `__wasm_init_tls`.
+const ADDRESS: Signature<'static> = Signature::from_encoded(&[0x60, 1, 0x7f, 0]);
+
 /// Defines what is the linker's whatever the inputs say; gives
 /// `__wasm_call_ctors`.
 pub fn define<'a>(
     symbols: &mut SymbolTable<'a>,
     synthetic: &mut IndexVec<SyntheticId, SyntheticFunction<'a>>,
+    options: &Options,
 ) -> SyntheticId {
-    let call_ctors = synthetic.push(SyntheticFunction {
-        name: "__wasm_call_ctors".into(),
-        signature: Signature::NOTHING,
-        action: Action::CallCtors,
-    });
-    for (name, kind, definition) in [
-        (
-            "__wasm_call_ctors",
-            SymbolKind::Function,
-            Definition::Synthetic(call_ctors),
-        ),
-        (
-            "__stack_pointer",
-            SymbolKind::Global,
-            Definition::Global(SyntheticGlobal::StackPointer),
-        ),
-    ] {
+    let mut function = |name: &str, signature, action| {
+        synthetic.push(SyntheticFunction {
+            name: name.into(),
+            signature,
+            action,
+        })
+    };
+    let kind = SymbolKind::Function;
+    let global = |global: SyntheticGlobal| {
+        let definition = Definition::Global(global);
+        (global.name(), SymbolKind::Global, definition)
+    };
+    let name = "__wasm_call_ctors";
+    let call_ctors = function(name, Signature::NOTHING, Action::CallCtors);
+    let mut all = vec![
+        (name, kind, Definition::Synthetic(call_ctors)),
+        global(SyntheticGlobal::StackPointer),
+    ];
+    if options.memory.shared {
+        let name = "__wasm_init_tls";
+        let init_tls = function(name, ADDRESS, Action::InitTls);
+        all.extend([
+            (name, kind, Definition::Synthetic(init_tls)),
+            global(SyntheticGlobal::TlsBase),
+            global(SyntheticGlobal::TlsSize),
+            global(SyntheticGlobal::TlsAlign),
+        ]);
+    }
+    for (name, kind, definition) in all {
         let (id, _) = symbols.entry(Cow::Borrowed(name), kind);
         let symbol = &mut symbols[id];
         symbol.definition = definition;

@@ -32,7 +32,7 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
     let mut extractor = Extractor::new(options);
     let mut synthetic = IndexVec::new();
     let symbols = &mut extractor.binder.symbols;
-    let call_ctors = linker_defined::define(symbols, &mut synthetic);
+    let call_ctors = linker_defined::define(symbols, &mut synthetic, options);
     extractor.take(inputs)?;
     let destructors = request::by_options(&mut extractor, options)?;
     allocator::define(&mut extractor, &mut synthetic)?;

@@ -39,12 +39,29 @@ pub enum LinkerAddress {
 }
 
 /// A global that the linker defines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SyntheticGlobal {
     /// `__stack_pointer`, mutable.
     StackPointer,
-    /// `__tls_base`: where thread-local data begins.
+    /// `__tls_base`: where the thread's own data begins; mutable in a memory that
+    /// is shared.
     TlsBase,
+    /// `__tls_size`: bytes of thread-local data.
+    TlsSize,
+    /// `__tls_align`: its alignment in bytes.
+    TlsAlign,
+}
+
+impl SyntheticGlobal {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            SyntheticGlobal::StackPointer => "__stack_pointer",
+            SyntheticGlobal::TlsBase => "__tls_base",
+            SyntheticGlobal::TlsSize => "__tls_size",
+            SyntheticGlobal::TlsAlign => "__tls_align",
+        }
+    }
 }
 
 /// What a symbol stands for.
@@ -228,6 +245,9 @@ pub enum Action {
     ReturnZero,
     /// Calls the constructors in the order of their priorities.
     CallCtors,
+    /// Makes its parameter the address of the thread's own data, and copies that
+    /// there.
+    InitTls,
     /// Hands a panic's location to the host, if the host is to know, then traps.
     Panic(PanicShape),
 }

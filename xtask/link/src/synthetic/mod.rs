@@ -39,11 +39,18 @@ pub enum Body {
     CallCtors,
     /// Hands a panic's location to the host, if the host is to know, then traps.
     Panic(PanicShape),
+    /// Makes its parameter the address of the thread's own data, and copies that
+    /// there.
+    InitTls,
     /// Fills with zeros the data that has no bytes in the module.
     InitMemory,
+    /// Copies the data to a memory that is shared, and calls the constructors,
+    /// unless another instance does so or has done it.
+    InitSharedMemory(Option<SyntheticIndex>),
     /// Calls two functions, one after the other.
     Both(SyntheticIndex, SyntheticIndex),
-    /// Calls a function the first time.
+    /// Calls a function the first time: in this instance, or in all that share
+    /// the memory.
     Once(SyntheticIndex),
     /// Calls a function, then another, whose parameters it takes.
     Before(SyntheticIndex, FunctionRef),
@@ -71,7 +78,8 @@ pub struct Synthetics<'a> {
     pub exported: HashMap<SymbolId, SyntheticIndex>,
     /// The one that instantiation runs.
     pub start: Option<SyntheticIndex>,
-    /// Whether a global says that the constructors have run.
+    /// Whether a global says that the constructors have run; in a memory that is
+    /// shared, a word does.
     pub has_init_done: bool,
 }
 
@@ -100,6 +108,7 @@ pub fn make<'a>(
                 Action::Trap => Body::Trap,
                 Action::ReturnZero => Body::ReturnZero,
                 Action::CallCtors => Body::CallCtors,
+                Action::InitTls => Body::InitTls,
                 Action::Panic(shape) => Body::Panic(shape),
             };
             made.add(function.name.clone(), function.signature, body)
@@ -138,9 +147,6 @@ impl<'a> Synthetics<'a> {
         layout: &Layout<'a>,
         options: &Options,
     ) -> Result<()> {
-        let fill = layout
-            .fills_zeros()
-            .then(|| self.add("__wasm_init_memory", Signature::NOTHING, Body::InitMemory));
         let to_call = !live.constructors.is_empty() && !live.constructors_called;
         let call_ctors = self.of_symbols[resolution.call_ctors].filter(|_| to_call);
         let at_start = to_call && !host_calls::reachable(resolution, live)?;
@@ -148,12 +154,22 @@ impl<'a> Synthetics<'a> {
             true => (call_ctors, None),
             false => (None, call_ctors),
         };
-        self.start = match (fill, at_start) {
-            (Some(fill), Some(ctors)) => {
-                let both = Body::Both(fill, ctors);
-                Some(self.add("__wasm_start", Signature::NOTHING, both))
+        self.start = if options.memory.shared {
+            let has_data = layout.segments().next().is_some();
+            let body = Body::InitSharedMemory(at_start);
+            (has_data || at_start.is_some())
+                .then(|| self.add("__wasm_init_memory", Signature::NOTHING, body))
+        } else {
+            let fill = layout
+                .fills_zeros()
+                .then(|| self.add("__wasm_init_memory", Signature::NOTHING, Body::InitMemory));
+            match (fill, at_start) {
+                (Some(fill), Some(ctors)) => {
+                    let both = Body::Both(fill, ctors);
+                    Some(self.add("__wasm_start", Signature::NOTHING, both))
+                }
+                (fill, ctors) => fill.or(ctors),
             }
-            (fill, ctors) => fill.or(ctors),
         };
         self.wrap_exports(resolution, live, options, later);
         Ok(())
@@ -175,7 +191,7 @@ impl<'a> Synthetics<'a> {
         let only_entry = exported.iter().all(|&id| Some(id) == entry);
         let constructors = match constructors {
             Some(ctors) if !only_entry => {
-                self.has_init_done = true;
+                self.has_init_done = !options.memory.shared;
                 Some(self.add("__wasm_init_once", Signature::NOTHING, Body::Once(ctors)))
             }
             other => other,
