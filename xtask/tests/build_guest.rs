@@ -276,6 +276,35 @@ fn compiles(user: &User, name: &str) {
     assert!(status.success());
 }
 
+/// How long the module's own functions are, in bytes, without that length.
+fn lengths(module: &[u8]) -> Vec<usize> {
+    let payloads = wasmparser::Parser::new(0).parse_all(module);
+    let bodies = payloads.filter_map(|payload| match payload.unwrap() {
+        wasmparser::Payload::CodeSectionEntry(body) => Some(body.as_bytes().len()),
+        _ => None,
+    });
+    bodies.collect()
+}
+
+#[test]
+fn with_debug_information_the_code_stays_where_it_says() {
+    let user = User::new();
+    user.writes(
+        "guest.rs",
+        "extern \"C\" { fn helper(n: i32) -> i32; }
+         #[no_mangle] pub extern \"C\" fn f(n: i32) -> i32 { unsafe { helper(n) + 1 } }",
+    );
+    compiles(&user, "guest");
+    let length = |option| {
+        let import = ["--import", "helper", "-o", "g.wasm"];
+        user.does(&[&["build-guest", "guest.o", option], &import[..]].concat());
+        lengths(&user.reads("g.wasm"))
+    };
+    // A call takes as many bytes as in the object: lines count from there.
+    assert_eq!(length("-g"), lengths(&user.reads("guest.o")));
+    assert_ne!(length("--strip"), lengths(&user.reads("guest.o")));
+}
+
 #[test]
 fn a_guest_may_be_an_object_and_bring_objects() {
     let user = User::new();

@@ -508,6 +508,9 @@ fn options(parts: &Parts, settings: &LinkSettings) -> Options {
         (false, true) => Strip::Nothing,
         (false, false) => Strip::Debug,
     };
+    // Debug information has the addresses of code as the compiler wrote it, not of code
+    // that was shortened.
+    options.compress_relocations = options.strip != Strip::Nothing;
     options
 }
 
