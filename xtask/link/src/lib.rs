@@ -84,7 +84,8 @@ pub use error::{
 };
 pub use libraries::Library;
 pub use options::{
-    BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
+    BuildId, Duplicates, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions,
+    Unresolved,
 };
 pub use origin::{Origin, SymbolKind};
 pub use output::Output;

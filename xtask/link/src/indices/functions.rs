@@ -1,5 +1,6 @@
 //! The indices of functions: imports, then synthetic ones, then the objects',
-//! those first that are called most where that makes the module smaller.
+//! those first that are called most where that makes the module smaller. In
+//! wasm-ld's order those that wrap exports come last.
 
 use hashbrown::HashMap;
 
@@ -45,13 +46,17 @@ pub fn number(
     let is_function = |id: &SymbolId| resolution.symbols[*id].kind == SymbolKind::Function;
     let imports: Vec<SymbolId> = live.imports.iter().copied().filter(is_function).collect();
     let mut defined: Vec<DefinedFunction> = Vec::new();
+    let is_last = |added: &SyntheticIndex| !options.lean && synthetics.wraps(*added);
     let added = synthetics.functions.indices();
-    defined.extend(added.map(DefinedFunction::Synthetic));
+    let first = added.filter(|added| !is_last(added));
+    defined.extend(first.map(DefinedFunction::Synthetic));
     for (id, reached) in live.reached.objects.enumerate() {
         let functions = reached.functions.marked();
         defined.extend(functions.map(|f| DefinedFunction::Object(Within::new(id, f))));
     }
-    if options.compress_relocations {
+    let added = synthetics.functions.indices();
+    defined.extend(added.filter(is_last).map(DefinedFunction::Synthetic));
+    if options.lean && options.compress_relocations {
         // What is called most gets the indices that take one byte.
         defined.sort_by_key(|function| {
             std::cmp::Reverse(match *function {
@@ -80,8 +85,14 @@ pub fn number(
     let imported = imported.map(|(position, &id)| (id, FunctionIndex::new(position)));
     let traps = synthetics.traps.iter();
     let traps = traps.map(|(&id, &added)| (id, synthetic[added]));
+    let mut undefined: HashMap<SymbolId, FunctionIndex> = imported.chain(traps).collect();
+    for (alias, id) in &live.same_imports {
+        if let Some(&index) = undefined.get(id) {
+            undefined.insert(*alias, index);
+        }
+    }
     Functions {
-        undefined: imported.chain(traps).collect(),
+        undefined,
         of_symbols: of_symbols.collect(),
         imports,
         defined,

@@ -54,6 +54,11 @@ pub fn number(resolution: &Resolution, live: &Live, synthetics: &Synthetics) -> 
             globals.imported.insert(id, index);
         }
     }
+    for (alias, id) in &live.same_imports {
+        if let Some(&index) = globals.imported.get(id) {
+            globals.imported.insert(*alias, index);
+        }
+    }
     let reached = &live.reached;
     for &global in &reached.synthetic_globals {
         let index = globals.define(DefinedGlobal::Synthetic(global));
@@ -70,7 +75,7 @@ pub fn number(resolution: &Resolution, live: &Live, synthetics: &Synthetics) -> 
         }
         globals.objects.push(indices);
     }
-    for &entry in &reached.got {
+    for &entry in &live.got {
         let index = globals.define(DefinedGlobal::Got(entry));
         globals.got.insert(entry, index);
     }

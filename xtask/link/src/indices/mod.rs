@@ -47,7 +47,7 @@ pub fn number<'a>(
     IndexSpaces {
         globals: globals::number(resolution, live, synthetics),
         tables: tables::number(resolution, live, layout, &functions, options),
-        types: types::number(resolution, live, synthetics, &functions, &tags),
+        types: types::number(resolution, live, synthetics, &functions, &tags, options),
         functions,
         tags,
     }

@@ -17,6 +17,9 @@ use crate::input::relocation::Entries;
 use crate::origin::{ObjectName, SymbolKind};
 use crate::signature::Signature;
 
+/// What LLVM's bitcode begins with.
+pub const BITCODE: &[u8] = b"BC\xC0\xDE";
+
 /// Reads the object `bytes`.
 ///
 /// # Errors
@@ -24,6 +27,9 @@ use crate::signature::Signature;
 /// If it is no relocatable WebAssembly object for a 32-bit memory, or one of its
 /// tables refers to what is not there.
 pub fn read<'a>(name: ObjectName<'a>, bytes: &'a [u8]) -> Result<Object<'a>> {
+    if bytes.starts_with(BITCODE) {
+        return Err(name.unsupported(Unsupported::Bitcode));
+    }
     let mut reader = Reader {
         bytes,
         object: Object::empty(name),

@@ -47,7 +47,8 @@ pub fn segments<'p>(parts: &Parts<'p, '_>) -> Vec<DataSegment<'p>> {
         for (index, part) in output.parts.iter().enumerate() {
             let (offset, len) = extent(parts, part);
             // Thread-local data is copied to where anything may have been before.
-            if offset - end > LONGEST_PADDING && output.name != THREAD_LOCAL {
+            let may_split = parts.options.lean && output.name != THREAD_LOCAL;
+            if may_split && offset - end > LONGEST_PADDING {
                 if from < index {
                     segments.push(segment(&output.parts[from..index], end));
                 }

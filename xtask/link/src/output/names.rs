@@ -9,8 +9,8 @@ use crate::indices::functions::DefinedFunction;
 use crate::indices::globals::DefinedGlobal;
 use crate::input::object::Referent;
 use crate::live::mark::GotEntry;
+use crate::origin::SymbolKind;
 use crate::output::parts::Parts;
-use crate::signature::demangle;
 
 /// Names of functions, globals and data segments, if they are kept.
 pub fn section(parts: &Parts, segments: &[&str], out: &mut Vec<u8>) {
@@ -48,13 +48,12 @@ fn functions(parts: &Parts) -> NameMap {
         .map(|&id| &*parts.resolution.symbols[id].name)
         .collect();
     raw.extend(defined_functions(parts));
-    let shown: Vec<Cow<'_, str>> = match parts.options.demangle {
-        false => raw.into_iter().map(Cow::Borrowed).collect(),
-        true if raw.len() <= 512 => raw.into_iter().map(demangle).collect(),
-        true => {
-            let raw = raw.into_par_iter().with_min_len(128);
-            raw.map(demangle).collect()
-        }
+    let shown = |name| parts.options.shown(name);
+    let shown: Vec<Cow<'_, str>> = if parts.options.demangle && raw.len() > 512 {
+        let raw = raw.into_par_iter().with_min_len(128);
+        raw.map(shown).collect()
+    } else {
+        raw.into_iter().map(shown).collect()
     };
     let mut names = NameMap::new();
     for (index, name) in shown.iter().enumerate() {
@@ -95,9 +94,17 @@ fn defined_functions<'p>(parts: &Parts<'p, '_>) -> Vec<&'p str> {
 fn globals(parts: &Parts) -> NameMap {
     let globals = &parts.indices.globals;
     let mut names = NameMap::new();
+    for (index, &id) in globals.imports.iter().enumerate() {
+        let name = &parts.resolution.symbols[id].name;
+        names.append(index as u32, &parts.options.shown(name));
+    }
     for (position, global) in globals.defined.iter().enumerate() {
         let index = globals.imports.len() + position;
-        names.append(index as u32, &global_name(parts, global));
+        // Its export names it.
+        let is_exported = matches!(global, DefinedGlobal::ExportedData(_));
+        if parts.options.lean || !is_exported {
+            names.append(index as u32, &global_name(parts, global));
+        }
     }
     names
 }
@@ -110,14 +117,25 @@ fn global_name<'p>(parts: &Parts<'p, '_>, global: &DefinedGlobal) -> Cow<'p, str
             let symbols = &parts.resolution.object(at.object).symbols;
             let mut symbols = symbols.iter();
             let symbol = symbols.find(|s| s.referent == Referent::Global(at.index));
-            symbol.map_or("", |symbol| symbol.name).into()
+            parts.options.shown(symbol.map_or("", |symbol| symbol.name))
         }
         DefinedGlobal::Got(entry) => {
-            let name = match entry {
-                GotEntry::Shared(id) => &parts.resolution.symbols[id].name,
-                GotEntry::Local(symbol) => parts.resolution.object_symbol(symbol).name,
+            let (name, kind) = match entry {
+                GotEntry::Shared(id) => {
+                    let symbol = &parts.resolution.symbols[id];
+                    (&*symbol.name, symbol.kind)
+                }
+                GotEntry::Local(symbol) => {
+                    let symbol = parts.resolution.object_symbol(symbol);
+                    (symbol.name, symbol.kind)
+                }
             };
-            format!("GOT.data.internal.{name}").into()
+            let kind = match kind {
+                SymbolKind::Function => "func",
+                _ => "data",
+            };
+            let name = parts.options.shown(name);
+            format!("GOT.{kind}.internal.{name}").into()
         }
         DefinedGlobal::ExportedData(id) => (&*parts.resolution.symbols[id].name).into(),
     }

@@ -2,13 +2,15 @@
 //! where an input wants them and has none.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use wasmparser::SymbolFlags;
 
-use crate::index::{IndexVec, SyntheticId};
+use crate::index::{IndexVec, ObjectId, SyntheticId};
 use crate::input::object::FUNCTION_TABLE;
 use crate::options::{Exports, Options};
 use crate::origin::SymbolKind;
+use crate::resolve::resolution::JoinedObject;
 use crate::signature::Signature;
 use crate::symbols::{
     Action, Definition, LinkerAddress, SymbolTable, SyntheticFunction, SyntheticGlobal,
@@ -62,7 +64,11 @@ pub fn define<'a>(
 }
 
 /// Defines what the linker knows, where an input wants it and has none.
-pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
+pub fn define_optional(
+    symbols: &mut SymbolTable,
+    objects: &IndexVec<ObjectId, JoinedObject>,
+    options: &Options,
+) {
     for (name, address) in [
         ("__dso_handle", LinkerAddress::GlobalBase),
         ("__data_end", LinkerAddress::DataEnd),
@@ -87,6 +93,10 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
             symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
         }
     }
+    let bounds = bounds_to_export(objects, options);
+    for name in bounds {
+        symbols.entry(Cow::Owned(name), SymbolKind::Data);
+    }
     for id in symbols.ids() {
         let symbol = &mut symbols[id];
         if symbol.definition == Definition::Undefined
@@ -99,6 +109,38 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
     }
 }
 
+/// Whether an option names an export.
+fn is_named(options: &Options, name: &str) -> bool {
+    options.export_if_defined.contains(name)
+        || matches!(&options.exports, Exports::Named(names) if names.contains(name))
+}
+
+/// The names of all bounds of data segments that options export.
+fn bounds_to_export(objects: &IndexVec<ObjectId, JoinedObject>, options: &Options) -> Vec<String> {
+    let mut found = Vec::new();
+    let names = match &options.exports {
+        Exports::Named(names) => Some(names),
+        Exports::Guest => None,
+    };
+    let named = names
+        .into_iter()
+        .flatten()
+        .chain(&options.export_if_defined);
+    found.extend(named.filter(|name| segment_bound(name).is_some()).cloned());
+    if options.export_all {
+        let mut seen = BTreeSet::new();
+        let segments = objects.iter().flat_map(|joined| &joined.object.segments);
+        for segment in segments.filter(|segment| seen.insert(segment.name)) {
+            let both = ["__start_", "__stop_"].map(|prefix| format!("{prefix}{}", segment.name));
+            found.extend(
+                both.into_iter()
+                    .filter(|name| segment_bound(name).is_some()),
+            );
+        }
+    }
+    found
+}
+
 fn define_if_wanted(
     symbols: &mut SymbolTable,
     options: &Options,
@@ -106,12 +148,10 @@ fn define_if_wanted(
     kind: SymbolKind,
     definition: Definition,
 ) {
-    let exported = options.export_all
-        || options.export_if_defined.contains(name)
-        || matches!(&options.exports, Exports::Named(names) if names.contains(name));
+    let exported = options.export_all || is_named(options, name);
     let id = match symbols.find(name) {
         Some(id) => id,
-        None if exported => symbols.entry(Cow::Borrowed(name), kind).0,
+        None if exported && kind == SymbolKind::Data => symbols.entry(Cow::Borrowed(name), kind).0,
         None => return,
     };
     let symbol = &mut symbols[id];

@@ -18,7 +18,7 @@ mod substitute;
 use crate::error::{Errors, Result};
 use crate::index::IndexVec;
 use crate::options::{Input, Options};
-use crate::resolve::extract::Extractor;
+use crate::resolve::extract::{Extractor, Joined};
 use crate::resolve::resolution::Resolution;
 use crate::signature::Signature;
 
@@ -37,12 +37,12 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
     let destructors = request::by_options(&mut extractor, options)?;
     allocator::define(&mut extractor, &mut synthetic)?;
 
-    let Extractor {
+    let Joined {
         binder,
         objects,
         extracted,
-        ..
-    } = extractor;
+        warnings,
+    } = extractor.finish();
     let mut resolution = Resolution {
         features: features::allowed(&objects, options),
         objects,
@@ -51,19 +51,19 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
         call_ctors,
         destructors: None,
         panic_import: None,
-        warnings: Vec::new(),
+        warnings,
         extracted,
     };
     resolution.destructors = destructors.filter(|&id| {
         resolution.symbols[id].is_defined()
             && resolution.symbol_type(id) == Some(Signature::NOTHING)
     });
-    linker_defined::define_optional(&mut resolution.symbols, options);
+    linker_defined::define_optional(&mut resolution.symbols, &resolution.objects, options);
     substitute::defsym(&mut resolution.symbols, options)?;
     substitute::hosts_by_objects(&mut resolution, binder.host.into_values().collect());
     substitute::wrap(&mut resolution, options);
     let mut errors = binder.errors;
-    errors.extend(mismatch::stub_mismatched_calls(&mut resolution)?);
+    errors.extend(mismatch::stub_mismatched_calls(&mut resolution, options)?);
     Errors::check(errors)?;
     panic::replace(&mut resolution, options.panic);
     Ok(resolution)
