@@ -149,8 +149,12 @@ fn mistakes_are_told_as_wasm_ld_tells_them() {
         ),
         (&["a.o", "-o", "out.wasm", "--end-lib"], "stray --end-lib"),
         (
-            &["a.o", "-o", "out.wasm", "-r"],
-            "-r: relocatable output: not implemented",
+            &["a.o", "-o", "out.wasm", "-r", "--entry=f"],
+            "entry point specified for relocatable output file",
+        ),
+        (
+            &["a.o", "-o", "out.wasm", "-r", "--gc-sections"],
+            "-r and --gc-sections may not be used together",
         ),
         (
             &["a.o", "-o", "out.wasm", "--shared"],

@@ -425,8 +425,8 @@ pub enum Unsupported {
          linked again"
     )]
     NoLinkingSection,
-    /// A memory or a start function of its own.
-    #[error("defines a memory or a start function: a finished module, not an object")]
+    /// A start function of its own.
+    #[error("has a start function: a finished module, not an object")]
     FinishedModule,
     /// A shared library.
     #[error("a shared library (dynamic linking), which genkan does not link")]

@@ -84,7 +84,8 @@ pub use error::{
 };
 pub use libraries::Library;
 pub use options::{
-    BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
+    BuildId, Exports, Input, MemoryOptions, Options, OutputKind, Panic, Role, Strip, TableOptions,
+    Unresolved,
 };
 pub use origin::{Origin, SymbolKind};
 pub use output::Output;
@@ -142,7 +143,8 @@ pub fn link_into(
     let resolution = resolve::resolve(inputs, options)?;
     let live = live::mark(&resolution, options)?;
     let layout = layout::lay_out(&resolution, &live, options)?;
-    resolve::features::check(&resolution, options, layout.has_thread_local())?;
+    let uses_tls = layout.has_thread_local() && !options.is_relocatable();
+    resolve::features::check(&resolution, options, uses_tls)?;
     let synthetics = synthetic::make(&resolution, &live, &layout, options)?;
     let indices = indices::number(&resolution, &live, &layout, &synthetics, options);
     let parts = output::parts::Parts {

@@ -150,6 +150,18 @@ pub enum BuildId {
     Bytes(Vec<u8>),
 }
 
+/// What the link makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputKind {
+    /// A module that runs.
+    Module,
+    /// An object of all objects, to be linked again (`-r`): nothing is left out,
+    /// and what is undefined stays so. Exports, entry, and what else makes a module
+    /// run, have no meaning.
+    Relocatable,
+}
+
 /// Everything about one link that its inputs do not say. Start from
 /// [`Options::guest`] or [`Options::wasm_ld`] and change what differs:
 ///
@@ -161,6 +173,11 @@ pub enum BuildId {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
+    /// What the link makes.
+    pub kind: OutputKind,
+    /// The module has its symbols and relocations in the sections `linking` and
+    /// `reloc.*`, as an object has (`--emit-relocs`).
+    pub emit_relocations: bool,
     /// Which functions are exported.
     pub exports: Exports,
     /// Exported where an input defines them.
@@ -235,6 +252,16 @@ impl Options {
         self.strip != Strip::All || self.keep_sections.contains(section)
     }
 
+    /// Whether the link makes an object.
+    pub(crate) fn is_relocatable(&self) -> bool {
+        self.kind == OutputKind::Relocatable
+    }
+
+    /// Whether what is written has symbols and relocations.
+    pub(crate) fn keeps_relocations(&self) -> bool {
+        self.is_relocatable() || self.emit_relocations
+    }
+
     /// What `build-guest` starts from: the smallest module that a host can
     /// give memory to.
     pub fn guest() -> Self {
@@ -259,9 +286,26 @@ impl Options {
         }
     }
 
+    /// What makes one object of several.
+    pub fn relocatable() -> Self {
+        Options {
+            kind: OutputKind::Relocatable,
+            entry: None,
+            memory: MemoryOptions {
+                // As compilers have it.
+                import: Some(("env".into(), "__linear_memory".into())),
+                export: None,
+                ..Options::wasm_ld().memory
+            },
+            ..Options::wasm_ld()
+        }
+    }
+
     /// What LLVM 22's wasm-ld does without options.
     pub fn wasm_ld() -> Self {
         Options {
+            kind: OutputKind::Module,
+            emit_relocations: false,
             exports: Exports::Named(BTreeSet::new()),
             export_if_defined: BTreeSet::new(),
             export_all: false,

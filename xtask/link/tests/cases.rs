@@ -22,6 +22,8 @@ fn option(options: &mut Options, text: &str) {
     let owned = || value.to_owned();
     match name {
         "entry" => options.entry = Some(owned()),
+        "relocatable" => *options = Options::relocatable(),
+        "emit-relocs" => options.emit_relocations = true,
         "guest" => {
             *options = Options::guest();
             options.exports = Exports::Named([].into());

@@ -31,10 +31,14 @@ pub struct Config {
 pub fn config(args: &Args) -> Result<Config, Vec<String>> {
     let mut reader = Reader {
         args,
-        options: Options::wasm_ld(),
+        options: match args.has(Opt::Relocatable) {
+            true => Options::relocatable(),
+            false => Options::wasm_ld(),
+        },
         errors: args.refused.clone(),
         warnings: Vec::new(),
     };
+    reader.relocations();
     reader.symbols();
     reader.memory();
     reader.table();
@@ -101,6 +105,38 @@ impl Reader<'_> {
         size
     }
 
+    /// `-r` and `--emit-relocs`, and what does not go together with them.
+    fn relocations(&mut self) {
+        let args = self.args;
+        self.options.emit_relocations = args.has(Opt::EmitRelocs);
+        if self.options.emit_relocations && args.has(Opt::CompressRelocations) {
+            let message = "--emit-relocs and --compress-relocations may not be used together";
+            self.errors.push(message.into());
+        }
+        if !args.has(Opt::Relocatable) {
+            return;
+        }
+        let has_entry = args.last(&[Opt::Entry, Opt::NoEntry]);
+        if has_entry.is_some_and(|arg| arg.opt == Opt::Entry && !arg.value.is_empty()) {
+            let message = "entry point specified for relocatable output file";
+            self.errors.push(message.into());
+        }
+        for opt in [
+            Opt::GcSections,
+            Opt::CompressRelocations,
+            Opt::Undefined,
+            Opt::SharedMemory,
+            Opt::GlobalBase,
+            Opt::Panic,
+        ] {
+            if let Some(arg) = args.last(&[opt]) {
+                let spelling = &arg.spelling;
+                let message = format!("-r and {spelling} may not be used together");
+                self.errors.push(message);
+            }
+        }
+    }
+
     fn symbols(&mut self) {
         let args = self.args;
         self.options.exports = Exports::Named(self.set(Opt::Export));
@@ -155,17 +191,20 @@ impl Reader<'_> {
 
         // One with a name goes before one without, wherever it stands.
         let named = |opt| args.values(opt).rfind(|value| !value.is_empty());
+        let is_relocatable = args.has(Opt::Relocatable);
         let memory = &mut self.options.memory;
-        memory.import = args.last(&[Opt::ImportMemory]).map(|_| {
-            let names = named(Opt::ImportMemory).map_or(("env", "memory"), |value| {
-                value.split_once(',').unwrap_or((value, ""))
+        if !is_relocatable {
+            memory.import = args.last(&[Opt::ImportMemory]).map(|_| {
+                let names = named(Opt::ImportMemory).map_or(("env", "memory"), |value| {
+                    value.split_once(',').unwrap_or((value, ""))
+                });
+                (names.0.to_owned(), names.1.to_owned())
             });
-            (names.0.to_owned(), names.1.to_owned())
-        });
-        memory.export = match args.has(Opt::ExportMemory) || memory.import.is_none() {
-            false => None,
-            true => Some(named(Opt::ExportMemory).unwrap_or("memory").to_owned()),
-        };
+            memory.export = match args.has(Opt::ExportMemory) || memory.import.is_none() {
+                false => None,
+                true => Some(named(Opt::ExportMemory).unwrap_or("memory").to_owned()),
+            };
+        }
         memory.initial = Some(initial).filter(|&size| size != 0);
         memory.max = Some(max).filter(|&size| size != 0);
         memory.fixed = args.has(Opt::NoGrowableMemory);
@@ -489,11 +528,8 @@ mod tests {
     #[test]
     fn what_is_not_implemented_is_refused_by_name() {
         for line in [
-            "-r",
-            "--relocatable",
             "-shared",
             "-pie",
-            "--emit-relocs",
             "--experimental-pic",
             "-m wasm64",
             "--page-size=1",

@@ -18,6 +18,7 @@ pub enum Opt {
     CompressRelocations,
     Defsym,
     Demangle,
+    EmitRelocs,
     EndLib,
     Entry,
     ErrorLimit,
@@ -72,6 +73,7 @@ pub enum Opt {
     PrintMap,
     /// What genkan does not do; the row's help says what that is.
     Refused,
+    Relocatable,
     RspQuoting,
     Soname,
     StackFirst,
@@ -187,6 +189,10 @@ const ROWS: &[Row] = &[
 
     row(Output, Opt::Output, &[(One, "o", Either)],
         "MODULE", "Where to write the module; - is stdout"),
+    row(Output, Opt::Relocatable, &[(One, "r", None), (Any, "relocatable", None)],
+        "", "Make one object of all, to be linked again"),
+    row(Output, Opt::EmitRelocs, &[(Any, "emit-relocs", None)],
+        "", "Keep symbols and relocations, for tools that take the module apart"),
     row(Output, Opt::StripAll, &[(One, "s", None), (Any, "strip-all", None)],
         "", "Drop all that the module can run without"),
     row(Output, Opt::StripDebug, &[(One, "S", None), (Any, "strip-debug", None)],
@@ -358,11 +364,9 @@ const ROWS: &[Row] = &[
     row(NoEffect, Opt::Ignored, &[(Two, "thinlto-object-suffix-replace=", Joined)], "OLD;NEW", LTO),
     row(NoEffect, Opt::Ignored, &[(Two, "thinlto-prefix-replace=", Joined)], "OLD;NEW", LTO),
 
-    row(Refused, Opt::Refused, &[(Any, "emit-relocs", None)], "", "relocations in the output"),
     row(Refused, Opt::Refused, &[(Two, "experimental-pic", None)], "", "position-independent code"),
     row(Refused, Opt::Refused, &[(Any, "pie", None)], "", "position-independent programs"),
     row(Refused, Opt::Refused, &[(Any, "print-gc-sections", None)], "", "a list of removed sections"),
-    row(Refused, Opt::Refused, &[(One, "r", None), (Any, "relocatable", None)], "", "relocatable output"),
     row(Refused, Opt::Refused, &[(Two, "reproduce", Separate), (Two, "reproduce=", Joined)], "FILE", "packing of the inputs"),
     row(Refused, Opt::Refused, &[(Any, "shared", None)], "", "shared libraries"),
     row(Refused, Opt::Refused, &[(Two, "thinlto-index-only", None), (Two, "thinlto-index-only=", Joined)], "FILE", "indexing of bitcode"),

@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 
 use crate::index::{Index, IndexVec, ObjTable, ObjectId, SymbolId, TableIndex, TableSlot, Within};
 use crate::indices::functions::Functions;
+use crate::input::object::FUNCTION_TABLE;
 use crate::layout::Layout;
 use crate::live::Live;
 use crate::options::Options;
@@ -42,8 +43,14 @@ pub fn number(
         tables.function_table = Some(next());
     }
     for &id in &live.imports {
-        if resolution.symbols[id].kind == SymbolKind::Table {
-            tables.imported.insert(id, next());
+        let symbol = &resolution.symbols[id];
+        if symbol.kind == SymbolKind::Table {
+            let index = next();
+            tables.imported.insert(id, index);
+            // An object imports it as any other.
+            if options.is_relocatable() && symbol.name == FUNCTION_TABLE {
+                tables.function_table = Some(index);
+            }
         }
     }
     let mut elements: Vec<FunctionRef> = live.address_taken.iter().copied().collect();
@@ -53,7 +60,7 @@ pub fn number(
         tables.slots.insert(function, slot);
     }
     let wanted = live.reached.function_table || !elements.is_empty() || options.table.export;
-    if tables.function_table.is_none() && wanted {
+    if tables.function_table.is_none() && wanted && !options.is_relocatable() {
         tables.function_table = Some(next());
     }
     tables.elements = elements;
@@ -72,6 +79,11 @@ impl Tables {
     /// The slot of a function whose address is taken.
     pub fn slot(&self, function: FunctionRef) -> Option<TableSlot> {
         self.slots.get(&function).copied()
+    }
+
+    /// Whether an imported table is the table of functions.
+    pub fn is_function_table(&self, id: SymbolId) -> bool {
+        self.function_table.is_some() && self.imported(id) == self.function_table
     }
 
     /// The index of an imported table.

@@ -170,12 +170,18 @@ impl<'a> Reader<'a> {
             Payload::CodeSectionEntry(body) => self.body(&body),
             Payload::DataSection(segments) => self.data(segments),
             Payload::CustomSection(custom) => self.custom(custom),
-            // The function table is made anew; a memory is imported, never
-            // defined; a start function is a module's.
+            // The function table is made anew; so is the memory, which compilers
+            // import and `wasm-ld -r` defines.
             Payload::ElementSection(_) | Payload::DataCountSection { .. } => Ok(()),
-            Payload::MemorySection(_) | Payload::StartSection { .. } => {
-                Err(self.unsupported(Unsupported::FinishedModule))
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    if memory?.memory64 {
+                        return Err(self.unsupported(Unsupported::Memory64));
+                    }
+                }
+                Ok(())
             }
+            Payload::StartSection { .. } => Err(self.unsupported(Unsupported::FinishedModule)),
             other => {
                 let id = other.as_section().map_or(u8::MAX, |(id, _)| id);
                 Err(self.unsupported(Unsupported::Section { id }))

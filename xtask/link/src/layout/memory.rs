@@ -86,7 +86,9 @@ pub fn place(
 ) -> Result<Placement> {
     let outputs = &segments.outputs;
     let mut order: Vec<OutputSegmentId> = outputs.indices().collect();
-    order.sort_by_key(|&id| class(outputs[id].name));
+    if !options.is_relocatable() {
+        order.sort_by_key(|&id| class(outputs[id].name));
+    }
     let stack_size = stack_size(resolution, live, options)?;
     let mut at: u64 = 0;
     let mut stack = (0, 0);
@@ -99,6 +101,7 @@ pub fn place(
             return Err(MemoryError::GlobalBaseInStack.into());
         }
         Some(base) => at = base,
+        None if options.is_relocatable() => {}
         None if !options.stack_first || stack_size == 0 => at = FIRST_DATA,
         None => {}
     }
@@ -175,7 +178,9 @@ fn stack_size(resolution: &Resolution, live: &Live, options: &Options) -> Result
         .any(|name| resolution.symbols.find(name).is_some());
     let globals = &live.reached.synthetic_globals;
     let uses_stack = globals.contains(&SyntheticGlobal::StackPointer);
-    let size = if options.keep_unused_stack || uses_stack || is_named {
+    let size = if options.is_relocatable() {
+        0
+    } else if options.keep_unused_stack || uses_stack || is_named {
         options.memory.stack_size
     } else {
         0

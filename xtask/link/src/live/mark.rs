@@ -115,12 +115,19 @@ pub fn reach<'a>(
     exports: &[SymbolId],
 ) -> Result<Reached<'a>> {
     let mut marker = Marker::new(resolution, options);
-    marker.roots(exports);
-    marker.run()?;
-    if !options.gc_sections {
-        marker.everything();
+    if options.is_relocatable() {
+        marker.whole_objects();
+        marker.references();
+    } else {
+        marker.roots(exports);
         marker.run()?;
+        if !options.gc_sections {
+            marker.whole_objects();
+            let stack_pointer = SyntheticGlobal::StackPointer;
+            marker.reached.synthetic_globals.insert(stack_pointer);
+        }
     }
+    marker.run()?;
     Errors::check(marker.errors)?;
     Ok(marker.reached)
 }
@@ -345,7 +352,7 @@ impl<'p, 'a> Marker<'p, 'a> {
                     self.reached.objects[callee.object].calls[index] += 1;
                 }
                 if let Target::Shared(id, Definition::Undefined | Definition::Lazy(_)) = target
-                    && resolution.symbols[id].is_weak()
+                    && self.may_be_null(id)
                 {
                     self.reached.called_weak.insert(id);
                     return;
@@ -363,6 +370,11 @@ impl<'p, 'a> Marker<'p, 'a> {
         self.symbol(target, Some(id));
     }
 
+    /// Whether an undefined function is nowhere if this link has none.
+    fn may_be_null(&self, id: SymbolId) -> bool {
+        self.resolution.symbols[id].is_weak() && !self.options.is_relocatable()
+    }
+
     /// Notes that a function's address is taken; whether that is not null.
     fn take_address(&mut self, target: Target) -> bool {
         let Some(function) = self.resolution.target_function(target) else {
@@ -371,7 +383,7 @@ impl<'p, 'a> Marker<'p, 'a> {
         let is_null = match function {
             FunctionRef::Object(_) => false,
             FunctionRef::Synthetic(id) => self.resolution.synthetic[id].action == Action::Trap,
-            FunctionRef::Undefined(id) => self.resolution.symbols[id].is_weak(),
+            FunctionRef::Undefined(id) => self.may_be_null(id),
         };
         if !is_null {
             self.reached.address_taken.insert(function);
@@ -379,7 +391,17 @@ impl<'p, 'a> Marker<'p, 'a> {
         !is_null
     }
 
-    fn everything(&mut self) {
+    /// Marks all undefined symbols that objects list: an object has them though
+    /// nothing refers to them, so that archives' members are extracted.
+    fn references(&mut self) {
+        for (id, symbol) in self.resolution.symbols.enumerate() {
+            if !symbol.is_defined() && symbol.wanted_by.is_some() {
+                self.symbol(self.resolution.shared_target(id), symbol.wanted_by);
+            }
+        }
+    }
+
+    fn whole_objects(&mut self) {
         for (id, object) in self.resolution.all_objects() {
             self.enter(id);
             for function in object.functions.indices() {
@@ -393,8 +415,6 @@ impl<'p, 'a> Marker<'p, 'a> {
             reached.tags = IndexVec::filled(object.tags.len(), true);
             reached.tables = IndexVec::filled(object.tables.len(), true);
         }
-        let stack_pointer = SyntheticGlobal::StackPointer;
-        self.reached.synthetic_globals.insert(stack_pointer);
     }
 }
 

@@ -46,6 +46,12 @@ pub fn settle(resolution: &Resolution, options: &Options, reached: &Reached) -> 
     let mut errors = Vec::new();
     for &(id, user) in &reached.undefined {
         let symbol = &resolution.symbols[id];
+        if options.is_relocatable() {
+            if symbol.kind != SymbolKind::Data {
+                settled.imports.push(id);
+            }
+            continue;
+        }
         // Only these have a null.
         let has_null = matches!(symbol.kind, SymbolKind::Function | SymbolKind::Data);
         if symbol.is_weak() && has_null {

@@ -32,9 +32,6 @@ pub struct DataSegment<'p> {
 pub fn segments<'p>(parts: &Parts<'p, '_>) -> Vec<DataSegment<'p>> {
     let mut segments = Vec::new();
     for (output, base) in parts.layout.segments() {
-        if output.is_zero || output.size == 0 {
-            continue;
-        }
         let segment = |run: &'p [Part], end| DataSegment {
             output,
             base,
@@ -42,6 +39,14 @@ pub fn segments<'p>(parts: &Parts<'p, '_>) -> Vec<DataSegment<'p>> {
             start: run.first().map_or(0, |part| extent(parts, part).0),
             end,
         };
+        // Symbols are counted from the segments as they are in memory.
+        if parts.options.keeps_relocations() {
+            segments.push(segment(&output.parts, output.size));
+            continue;
+        }
+        if output.is_zero || output.size == 0 {
+            continue;
+        }
         let mut from = 0;
         let mut end = 0;
         for (index, part) in output.parts.iter().enumerate() {
@@ -80,6 +85,16 @@ impl<'p> DataSegment<'p> {
     /// Bytes of the data.
     pub fn size(&self) -> usize {
         (self.end - self.start) as usize
+    }
+
+    /// Offset of its first byte in the output segment.
+    pub fn start(&self) -> u32 {
+        self.start
+    }
+
+    /// What it consists of.
+    pub fn parts(&self) -> &'p [Part] {
+        self.parts
     }
 
     /// Where its first byte belongs.

@@ -96,7 +96,7 @@ fn globals(parts: &Parts) -> NameMap {
     let globals = &parts.indices.globals;
     let mut names = NameMap::new();
     for (position, global) in globals.defined.iter().enumerate() {
-        let index = globals.imports.len() + position;
+        let index = globals.imported_count() + position;
         names.append(index as u32, &global_name(parts, global));
     }
     names

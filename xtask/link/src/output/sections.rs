@@ -59,7 +59,7 @@ fn function_table_type(parts: &Parts) -> TableType {
     let elements = parts.indices.tables.elements.len() as u64;
     let size = u64::from(parts.layout.table_base.0) + elements;
     let table = &parts.options.table;
-    let fixed = !table.growable && !table.import;
+    let fixed = !table.growable && !table.import && !parts.options.is_relocatable();
     TableType {
         element_type: RefType::FUNCREF,
         table64: false,
@@ -92,6 +92,23 @@ pub fn imports(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
         let ty = import_type(parts, id).ok_or_else(|| untyped(symbol))?;
         imports.import(module, name, ty);
     }
+    for &entry in &parts.indices.globals.got_imports {
+        let (kind, name) = match entry {
+            GotEntry::Shared(id) => {
+                let symbol = &parts.resolution.symbols[id];
+                (symbol.kind, &*symbol.name)
+            }
+            GotEntry::Local(at) => {
+                let symbol = parts.resolution.object_symbol(at);
+                (symbol.kind, symbol.name)
+            }
+        };
+        let module = match kind {
+            SymbolKind::Function => "GOT.func",
+            _ => "GOT.mem",
+        };
+        imports.import(module, name, i32_global(true));
+    }
     if !imports.is_empty() {
         imports.append_to(out);
     }
@@ -121,6 +138,9 @@ fn import_type(parts: &Parts, id: SymbolId) -> Option<EntityType> {
             .global_type(symbol.import.global?)
             .ok()?
             .into(),
+        SymbolKind::Table if parts.indices.tables.is_function_table(id) => {
+            function_table_type(parts).into()
+        }
         SymbolKind::Table => RoundtripReencoder
             .table_type(symbol.import.table?)
             .ok()?
@@ -146,7 +166,8 @@ pub fn functions(parts: &Parts, out: &mut Vec<u8>) {
 /// The tables that the module defines.
 pub fn tables(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
     let mut tables = TableSection::new();
-    if parts.indices.tables.function_table.is_some() && !parts.options.table.import {
+    let table = parts.indices.tables.function_table;
+    if table.is_some() && !parts.options.table.import && !parts.options.is_relocatable() {
         tables.table(function_table_type(parts));
     }
     for &table in &parts.indices.tables.defined {
@@ -184,6 +205,14 @@ pub fn tags(parts: &Parts, out: &mut Vec<u8>) {
     tags.append_to(out);
 }
 
+fn i32_global(mutable: bool) -> GlobalType {
+    GlobalType {
+        val_type: ValType::I32,
+        mutable,
+        shared: false,
+    }
+}
+
 /// The globals that the module defines.
 pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
     if parts.indices.globals.defined.is_empty() {
@@ -191,11 +220,6 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
     }
     let memory = &parts.layout.memory;
     let mut globals = GlobalSection::new();
-    let i32_type = |mutable| GlobalType {
-        val_type: ValType::I32,
-        mutable,
-        shared: false,
-    };
     for global in &parts.indices.globals.defined {
         let (mutable, value) = match *global {
             DefinedGlobal::Synthetic(SyntheticGlobal::StackPointer) => (true, memory.stack_high.0),
@@ -223,7 +247,7 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
                 continue;
             }
         };
-        globals.global(i32_type(mutable), &ConstExpr::i32_const(value as i32));
+        globals.global(i32_global(mutable), &ConstExpr::i32_const(value as i32));
     }
     globals.append_to(out);
     Ok(())
@@ -267,7 +291,7 @@ pub fn start(parts: &Parts, out: &mut Vec<u8>) {
 /// The functions in the function table.
 pub fn elements(parts: &Parts, out: &mut Vec<u8>) {
     let tables = &parts.indices.tables;
-    if tables.elements.is_empty() {
+    if tables.elements.is_empty() || tables.function_table.is_none() {
         return;
     }
     let index = |&function| parts.indices.functions.index(function);

@@ -92,6 +92,15 @@ impl<'p, 'a> Values<'p, 'a> {
     }
 
     fn symbol(&self, symbol: Within<ObjSymbol>) -> Value {
+        let declared = self.resolution.object_symbol(symbol);
+        match declared.referent {
+            Referent::Section(custom) => Value::Section(custom),
+            _ => self.target(declared.kind, self.resolution.target(symbol)),
+        }
+    }
+
+    /// What a symbol of this kind that stands for `target` is in the module.
+    pub fn target(&self, kind: SymbolKind, target: Target) -> Value {
         let IndexSpaces {
             functions,
             globals,
@@ -99,9 +108,7 @@ impl<'p, 'a> Values<'p, 'a> {
             tags,
             ..
         } = self.indices;
-        let target = self.resolution.target(symbol);
-        let declared = self.resolution.object_symbol(symbol);
-        let found = match declared.kind {
+        let found = match kind {
             SymbolKind::Function => {
                 let function = self.resolution.target_function(target);
                 function.and_then(|function| {
@@ -142,10 +149,7 @@ impl<'p, 'a> Values<'p, 'a> {
                 Target::Shared(id, _) => tables.imported(id),
             }
             .map(|index| Value::Other(index.into())),
-            SymbolKind::Section => match declared.referent {
-                Referent::Section(custom) => Some(Value::Section(custom)),
-                _ => None,
-            },
+            SymbolKind::Section => None,
         };
         found.unwrap_or(Value::Absent)
     }

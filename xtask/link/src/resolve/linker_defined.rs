@@ -3,15 +3,16 @@
 
 use std::borrow::Cow;
 
-use wasmparser::SymbolFlags;
+use wasmparser::{RefType, SymbolFlags, TableType};
 
-use crate::index::{IndexVec, SyntheticId};
+use crate::index::{Index, IndexVec, ObjectId, SyntheticId};
 use crate::input::object::FUNCTION_TABLE;
 use crate::options::{Exports, Options};
 use crate::origin::SymbolKind;
+use crate::resolve::resolution::Resolution;
 use crate::signature::Signature;
 use crate::symbols::{
-    Action, Definition, LinkerAddress, SymbolTable, SyntheticFunction, SyntheticGlobal,
+    Action, Definition, ImportAs, LinkerAddress, SymbolTable, SyntheticFunction, SyntheticGlobal,
 };
 
 /// The type of `__wasm_init_tls`.
@@ -38,6 +39,10 @@ pub fn define<'a>(
     };
     let name = "__wasm_call_ctors";
     let call_ctors = function(name, Signature::NOTHING, Action::CallCtors);
+    // The final link does.
+    if options.is_relocatable() {
+        return call_ctors;
+    }
     let mut all = vec![
         (name, kind, Definition::Synthetic(call_ctors)),
         global(SyntheticGlobal::StackPointer),
@@ -97,6 +102,32 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
             symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
         }
     }
+}
+
+/// Gives the table of functions a symbol where an object of LLVM before reference
+/// types uses it without one.
+pub fn import_table(resolution: &mut Resolution) {
+    let mut objects = resolution.objects.iter();
+    if !objects.any(|joined| joined.object.legacy_table) {
+        return;
+    }
+    let (id, _) = resolution
+        .symbols
+        .entry(Cow::Borrowed(FUNCTION_TABLE), SymbolKind::Table);
+    let symbol = &mut resolution.symbols[id];
+    symbol.flags |= SymbolFlags::UNDEFINED | SymbolFlags::NO_STRIP;
+    symbol.wanted_by.get_or_insert(ObjectId::new(0));
+    symbol.import = symbol.import.or(ImportAs {
+        name: Some(("env", FUNCTION_TABLE)),
+        table: Some(TableType {
+            element_type: RefType::FUNCREF,
+            table64: false,
+            initial: 0,
+            maximum: None,
+            shared: false,
+        }),
+        ..ImportAs::default()
+    });
 }
 
 fn define_if_wanted(
