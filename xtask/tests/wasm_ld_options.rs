@@ -130,14 +130,12 @@ fn mistakes_are_told_as_wasm_ld_tells_them() {
     std::fs::write(folder.join("a.o"), object(folder, "_start")).unwrap();
     std::fs::write(folder.join("text.o"), "no object").unwrap();
     std::fs::write(folder.join("bitcode.o"), b"BC\xC0\xDE0123").unwrap();
-    std::fs::write(folder.join("stub.so"), "#STUB\n").unwrap();
     for (arguments, text) in [
         (&["a.o"][..], "no output file specified"),
         (&["-o", "out.wasm"], "no input files"),
         (&["nowhere.o", "-o", "out.wasm"], "nowhere.o"),
         (&["text.o", "-o", "out.wasm"], "text.o: unknown file type"),
         (&["bitcode.o", "-o", "out.wasm"], "bitcode.o: LLVM bitcode"),
-        (&["stub.so", "-o", "out.wasm"], "stub.so: stub libraries"),
         (
             &["a.o", "-o", "out.wasm", "--frob"],
             "unknown argument: --frob",

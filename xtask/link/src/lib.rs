@@ -89,7 +89,8 @@ pub use options::{
 };
 pub use origin::{Origin, SymbolKind};
 pub use output::Output;
-pub use report::{Extracted, Item, Report};
+pub use report::{Extracted, Item, Removed, Report};
+pub use resolve::trace::{Event, Traced};
 
 /// What a link yields besides the module.
 #[derive(Debug)]

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 
+/// Bytes of a page of linear memory, unless options say otherwise.
+const PAGE: u64 = 65536;
+
 /// One input file, in the order of the command line.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -69,9 +72,11 @@ pub struct MemoryOptions {
     pub export: Option<String>,
     /// Exported as `memory`, too, if the module imports WASI, which demands it.
     pub export_for_wasi: bool,
-    /// Its first size in bytes, a multiple of 65,536; as small as fits if `None`.
+    /// Bytes of a page: 65,536, or 1 where the engine has custom page sizes.
+    pub page_size: u64,
+    /// Its first size in bytes, a multiple of a page; as small as fits if `None`.
     pub initial: Option<u64>,
-    /// Its largest size in bytes, a multiple of 65,536.
+    /// Its largest size in bytes, a multiple of a page.
     pub max: Option<u64>,
     /// Its first size is its largest (`--no-growable-memory`).
     pub fixed: bool,
@@ -242,6 +247,9 @@ pub struct Options {
     pub module_name: Option<String>,
     /// What happens where a guest panics.
     pub panic: Panic,
+    /// Symbols whose references and definitions the report lists
+    /// (`--trace-symbol`).
+    pub trace_symbols: BTreeSet<String>,
     /// Fill the report of [`crate::Linked`].
     pub report: bool,
 }
@@ -271,6 +279,7 @@ impl Options {
                 import: Some(("env".into(), "__linear_memory".into())),
                 export: None,
                 export_for_wasi: true,
+                page_size: PAGE,
                 initial: None,
                 max: None,
                 fixed: false,
@@ -322,6 +331,7 @@ impl Options {
                 import: None,
                 export: Some("memory".into()),
                 export_for_wasi: false,
+                page_size: PAGE,
                 initial: None,
                 max: None,
                 fixed: false,
@@ -346,6 +356,7 @@ impl Options {
             demangle: true,
             module_name: None,
             panic: Panic::Std,
+            trace_symbols: BTreeSet::new(),
             report: false,
         }
     }

@@ -21,6 +21,10 @@ pub struct Config {
     pub why_extract: Option<PathBuf>,
     /// `--trace`.
     pub trace: bool,
+    /// `--print-gc-sections`.
+    pub print_gc_sections: bool,
+    /// `--reproduce`.
+    pub reproduce: Option<PathBuf>,
     /// `--threads`; all that the machine has if `None`.
     pub threads: Option<usize>,
     /// What the user should know.
@@ -55,6 +59,8 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
         map: map.map(PathBuf::from),
         why_extract: args.value(Opt::WhyExtract).map(PathBuf::from),
         trace: args.has(Opt::Trace),
+        print_gc_sections: args.flag(Opt::PrintGcSections, Opt::NoPrintGcSections, false),
+        reproduce: args.value(Opt::Reproduce).map(PathBuf::from),
         threads,
         warnings: reader.warnings,
         options: reader.options,
@@ -97,9 +103,10 @@ impl Reader<'_> {
     /// The value of the last `opt`, a size in bytes that is whole pages.
     fn pages(&mut self, opt: Opt, what: &str) -> u64 {
         let size = self.number(opt, 0);
-        if !size.is_multiple_of(PAGE) {
+        let page = self.options.memory.page_size;
+        if !size.is_multiple_of(page) {
             self.errors.push(format!(
-                "{what} must be a multiple of the page size, {PAGE} bytes"
+                "{what} must be a multiple of the page size, {page} bytes"
             ));
         }
         size
@@ -172,15 +179,16 @@ impl Reader<'_> {
 
     fn memory(&mut self) {
         let args = self.args;
+        let page_size = self.number(Opt::PageSize, PAGE);
+        match page_size {
+            1 | PAGE => self.options.memory.page_size = page_size,
+            _ => self
+                .errors
+                .push(format!("--page-size=N must be either 1 or {PAGE}")),
+        }
         let initial = self.pages(Opt::InitialMemory, "initial memory");
         let max = self.pages(Opt::MaxMemory, "maximum memory");
         self.options.initial_heap = self.pages(Opt::InitialHeap, "initial heap");
-        let page_size = self.number(Opt::PageSize, PAGE);
-        if page_size != PAGE {
-            self.errors.push(format!(
-                "--page-size={page_size}: pages of other than {PAGE} bytes: not implemented"
-            ));
-        }
         if args.has(Opt::MaxMemory) && args.has(Opt::NoGrowableMemory) {
             let message = "--max-memory is incompatible with --no-growable-memory";
             self.errors.push(message.into());
@@ -283,6 +291,10 @@ impl Reader<'_> {
             )),
         }
         self.options.keep_sections = self.set(Opt::KeepSection);
+        self.options.trace_symbols = self.set(Opt::TraceSymbol);
+        let llvm = args.values(Opt::Mllvm);
+        let warning = |value| format!("-mllvm {value}: no part of LLVM is in this linker");
+        self.warnings.extend(llvm.map(warning));
         if args.has(Opt::Bsymbolic) {
             let message = "-Bsymbolic is only meaningful when combined with -shared";
             self.warnings.push(message.into());
@@ -527,13 +539,7 @@ mod tests {
 
     #[test]
     fn what_is_not_implemented_is_refused_by_name() {
-        for line in [
-            "-shared",
-            "-pie",
-            "--experimental-pic",
-            "-m wasm64",
-            "--page-size=1",
-        ] {
+        for line in ["-shared", "-pie", "--experimental-pic", "-m wasm64"] {
             let error = error(line);
             assert!(
                 error.contains(line.split_whitespace().next().unwrap()),

@@ -17,6 +17,11 @@ use crate::input::relocation::Entries;
 use crate::origin::{ObjectName, SymbolKind};
 use crate::signature::Signature;
 
+/// Whether `bytes` begin as LLVM bitcode does, with its wrapper or without.
+pub fn is_bitcode(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"BC\xc0\xde") || bytes.starts_with(b"\xde\xc0\x17\x0b")
+}
+
 /// Reads the object `bytes`.
 ///
 /// # Errors
@@ -24,6 +29,9 @@ use crate::signature::Signature;
 /// If it is no relocatable WebAssembly object for a 32-bit memory, or one of its
 /// tables refers to what is not there.
 pub fn read<'a>(name: ObjectName<'a>, bytes: &'a [u8]) -> Result<Object<'a>> {
+    if is_bitcode(bytes) {
+        return Err(name.unsupported(Unsupported::Bitcode));
+    }
     let mut reader = Reader {
         bytes,
         object: Object::empty(name),

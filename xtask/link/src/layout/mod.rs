@@ -127,6 +127,7 @@ impl<'a> Layout<'a> {
                 let part = self.segments.zero_byte?;
                 self.addresses[part.output].plus(part.offset)
             }
+            LinkerAddress::PageSize => Address(memory.page_size as u32),
             LinkerAddress::Absolute(address) => Address(*address),
             LinkerAddress::SegmentStart(name) => self.addresses[self.find(name)?],
             LinkerAddress::SegmentStop(name) => {

@@ -51,7 +51,11 @@ fn memory_type(parts: &Parts) -> MemoryType {
         maximum: parts.layout.memory.max_pages,
         memory64: false,
         shared: parts.options.memory.shared,
-        page_size_log2: None,
+        page_size_log2: match parts.layout.memory.page_size {
+            // What it is without a word.
+            65536 => None,
+            size => Some(size.trailing_zeros()),
+        },
     }
 }
 

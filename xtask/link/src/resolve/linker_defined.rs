@@ -78,7 +78,7 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
         ("__heap_end", LinkerAddress::HeapEnd),
         ("__memory_base", LinkerAddress::Absolute(0)),
         ("__table_base", LinkerAddress::TableBase),
-        ("__wasm_first_page_end", LinkerAddress::Absolute(65536)),
+        ("__wasm_first_page_end", LinkerAddress::PageSize),
     ] {
         let definition = Definition::Address(address);
         define_if_wanted(symbols, options, name, SymbolKind::Data, definition);

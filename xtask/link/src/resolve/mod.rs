@@ -13,7 +13,9 @@ mod mismatch;
 mod panic;
 mod request;
 pub mod resolution;
+mod stubs;
 mod substitute;
+pub mod trace;
 
 use crate::error::{Errors, Result};
 use crate::index::IndexVec;
@@ -35,6 +37,7 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
     let call_ctors = linker_defined::define(symbols, &mut synthetic, options);
     extractor.take(inputs)?;
     let destructors = request::by_options(&mut extractor, options)?;
+    stubs::apply(&mut extractor, options)?;
     if !options.is_relocatable() {
         allocator::define(&mut extractor, &mut synthetic)?;
     }
@@ -55,6 +58,7 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
         panic_import: None,
         warnings: Vec::new(),
         extracted,
+        traced: binder.traced,
     };
     resolution.destructors = destructors.filter(|&id| {
         resolution.symbols[id].is_defined()

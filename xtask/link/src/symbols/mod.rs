@@ -34,6 +34,8 @@ pub enum LinkerAddress {
     SegmentStop(String),
     /// A byte of zero that the linker reserves.
     ZeroByte,
+    /// The end of the first page of memory.
+    PageSize,
     /// A number from the command line, or one that never changes.
     Absolute(u32),
 }
