@@ -98,6 +98,19 @@ pub enum Error {
         /// Functions that could be exported, those of similar names first.
         candidates: Vec<String>,
     },
+    /// Code with an address in it that only a dynamic linker knows.
+    #[error(
+        "{origin}: relocation {ty} cannot be used against symbol `{}`; recompile with -fPIC",
+        demangle(symbol)
+    )]
+    NotPositionIndependent {
+        /// The object.
+        origin: Origin,
+        /// The relocation's type, as `WasmRelocs.def` names it.
+        ty: String,
+        /// The symbol, mangled.
+        symbol: String,
+    },
     /// The module has not what a function of a stub library needs.
     #[error("{origin}: undefined symbol: {symbol}. Required by {by}")]
     NeededByStub {

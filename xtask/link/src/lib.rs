@@ -37,7 +37,7 @@
 //!
 //! What it links: WebAssembly objects for 32-bit memories, as LLVM 12 to 22 make
 //! them, with debug information. What it does not is an error by its name
-//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries, 64-bit
+//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries as inputs, 64-bit
 //! memories.
 //!
 //! The same inputs and options give the same bytes, whatever the machine and its

@@ -125,6 +125,9 @@ pub enum Unresolved {
     /// Functions become imports; undefined data is at address 0
     /// (`--allow-undefined`).
     Allow,
+    /// A dynamic linker looks for them (`import-dynamic`): functions that are called
+    /// become imports, and addresses are imported from `GOT.func` and `GOT.mem`.
+    Dynamic,
 }
 
 /// The table of functions that are called through pointers.
@@ -165,6 +168,12 @@ pub enum OutputKind {
     /// and what is undefined stays so. Exports, entry, and what else makes a module
     /// run, have no meaning.
     Relocatable,
+    /// A module for a dynamic linker, which gives it a place in the memory and the
+    /// table that it imports (`-pie`). Its objects are position-independent.
+    Executable,
+    /// The same, of which others use the symbols of default visibility, and may
+    /// replace them (`-shared`).
+    Shared,
 }
 
 /// Everything about one link that its inputs do not say. Start from
@@ -183,6 +192,9 @@ pub struct Options {
     /// The module has its symbols and relocations in the sections `linking` and
     /// `reloc.*`, as an object has (`--emit-relocs`).
     pub emit_relocations: bool,
+    /// A shared library uses its own symbols, whoever else defines them
+    /// (`-Bsymbolic`).
+    pub symbolic: bool,
     /// Which functions are exported.
     pub exports: Exports,
     /// Exported where an input defines them.
@@ -265,6 +277,16 @@ impl Options {
         self.kind == OutputKind::Relocatable
     }
 
+    /// Whether a dynamic linker places the module.
+    pub(crate) fn is_pic(&self) -> bool {
+        matches!(self.kind, OutputKind::Executable | OutputKind::Shared)
+    }
+
+    /// Whether the module is for a dynamic linker.
+    pub(crate) fn is_dynamic(&self) -> bool {
+        self.is_pic() || self.unresolved == Unresolved::Dynamic
+    }
+
     /// Whether what is written has symbols and relocations.
     pub(crate) fn keeps_relocations(&self) -> bool {
         self.is_relocatable() || self.emit_relocations
@@ -310,11 +332,40 @@ impl Options {
         }
     }
 
+    /// What makes a shared library, as `wasm-ld -shared` does.
+    pub fn shared() -> Self {
+        let memory = MemoryOptions {
+            import: Some(("env".into(), "memory".into())),
+            export: None,
+            ..Options::wasm_ld().memory
+        };
+        Options {
+            kind: OutputKind::Shared,
+            entry: None,
+            export_dynamic: true,
+            memory,
+            ..Options::executable()
+        }
+    }
+
+    /// What makes a module for a dynamic linker to start, as `wasm-ld -pie` does.
+    pub fn executable() -> Self {
+        Options {
+            kind: OutputKind::Executable,
+            table: TableOptions {
+                import: true,
+                ..TableOptions::default()
+            },
+            ..Options::wasm_ld()
+        }
+    }
+
     /// What LLVM 22's wasm-ld does without options.
     pub fn wasm_ld() -> Self {
         Options {
             kind: OutputKind::Module,
             emit_relocations: false,
+            symbolic: false,
             exports: Exports::Named(BTreeSet::new()),
             export_if_defined: BTreeSet::new(),
             export_all: false,

@@ -23,6 +23,7 @@ fn option(options: &mut Options, text: &str) {
     match name {
         "entry" => options.entry = Some(owned()),
         "relocatable" => *options = Options::relocatable(),
+        "shared-library" => *options = Options::shared(),
         "emit-relocs" => options.emit_relocations = true,
         "guest" => {
             *options = Options::guest();
@@ -49,6 +50,7 @@ fn option(options: &mut Options, text: &str) {
                 "ignore" => Unresolved::Ignore,
                 "import" => Unresolved::Import,
                 "allow" => Unresolved::Allow,
+                "dynamic" => Unresolved::Dynamic,
                 _ => panic!("what is `{text}`?"),
             }
         }

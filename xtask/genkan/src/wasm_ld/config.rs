@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::args::{Arg, Args};
 use super::options::Opt;
-use genkan_link::{BuildId, Exports, Options, Panic, Strip, Unresolved};
+use genkan_link::{BuildId, Exports, Options, OutputKind, Panic, Strip, Unresolved};
 
 const PAGE: u64 = 65_536;
 
@@ -35,14 +35,20 @@ pub struct Config {
 pub fn config(args: &Args) -> Result<Config, Vec<String>> {
     let mut reader = Reader {
         args,
-        options: match args.has(Opt::Relocatable) {
-            true => Options::relocatable(),
-            false => Options::wasm_ld(),
+        options: if args.has(Opt::Relocatable) {
+            Options::relocatable()
+        } else if args.has(Opt::Shared) {
+            Options::shared()
+        } else if args.flag(Opt::Pie, Opt::NoPie, false) {
+            Options::executable()
+        } else {
+            Options::wasm_ld()
         },
         errors: args.refused.clone(),
         warnings: Vec::new(),
     };
     reader.relocations();
+    reader.dynamic();
     reader.symbols();
     reader.memory();
     reader.table();
@@ -144,12 +150,61 @@ impl Reader<'_> {
         }
     }
 
+    /// `-shared` and `-pie`, and what does not go together with them.
+    fn dynamic(&mut self) {
+        let args = self.args;
+        let is_shared = self.options.kind == OutputKind::Shared;
+        self.options.symbolic = args.has(Opt::Bsymbolic);
+        if self.options.symbolic && !is_shared {
+            let message = "-Bsymbolic is only meaningful when combined with -shared";
+            self.warnings.push(message.into());
+        }
+        let is_pie = self.options.kind == OutputKind::Executable;
+        let looks = args.value(Opt::UnresolvedSymbols) == Some("import-dynamic");
+        for (is_asked, what) in [
+            (is_shared, "creating shared libraries, with -shared,"),
+            (is_pie, "creating PIEs, with -pie,"),
+            (
+                looks,
+                "dynamic imports (--unresolved-symbols=import-dynamic)",
+            ),
+        ] {
+            if is_asked && !args.has(Opt::ExperimentalPic) {
+                let verb = if looks && what.starts_with("dynamic") {
+                    "are"
+                } else {
+                    "is"
+                };
+                self.warnings.push(format!("{what} {verb} not yet stable"));
+            }
+        }
+        if is_shared && args.has(Opt::ExportMemory) {
+            let message = "--export-memory is incompatible with --shared";
+            self.errors.push(message.into());
+        }
+        if !is_shared && !is_pie {
+            return;
+        }
+        if args.has(Opt::ExportTable) {
+            let message = "-shared/-pie is incompatible with --export-table";
+            self.errors.push(message.into());
+        }
+        if args.has(Opt::SharedMemory) {
+            let message = "-shared and -pie with --shared-memory: not implemented";
+            self.errors.push(message.into());
+        }
+    }
+
     fn symbols(&mut self) {
         let args = self.args;
         self.options.exports = Exports::Named(self.set(Opt::Export));
         self.options.export_if_defined = self.set(Opt::ExportIfDefined);
         self.options.export_all = args.has(Opt::ExportAll);
-        self.options.export_dynamic = args.flag(Opt::ExportDynamic, Opt::NoExportDynamic, false);
+        self.options.export_dynamic = args.flag(
+            Opt::ExportDynamic,
+            Opt::NoExportDynamic,
+            self.options.export_dynamic,
+        );
         if let Some(arg) = args.last(&[Opt::Entry, Opt::NoEntry]) {
             self.options.entry = Some(arg.value.clone()).filter(|name| !name.is_empty());
         }
@@ -199,15 +254,16 @@ impl Reader<'_> {
 
         // One with a name goes before one without, wherever it stands.
         let named = |opt| args.values(opt).rfind(|value| !value.is_empty());
-        let is_relocatable = args.has(Opt::Relocatable);
         let memory = &mut self.options.memory;
-        if !is_relocatable {
-            memory.import = args.last(&[Opt::ImportMemory]).map(|_| {
+        // An object's memory is nobody's yet.
+        if !args.has(Opt::Relocatable) {
+            let import = args.last(&[Opt::ImportMemory]).map(|_| {
                 let names = named(Opt::ImportMemory).map_or(("env", "memory"), |value| {
                     value.split_once(',').unwrap_or((value, ""))
                 });
                 (names.0.to_owned(), names.1.to_owned())
             });
+            memory.import = import.or(memory.import.take());
             memory.export = match args.has(Opt::ExportMemory) || memory.import.is_none() {
                 false => None,
                 true => Some(named(Opt::ExportMemory).unwrap_or("memory").to_owned()),
@@ -242,7 +298,7 @@ impl Reader<'_> {
     fn table(&mut self) {
         let base = self.number(Opt::TableBase, 0);
         let table = &mut self.options.table;
-        table.import = self.args.has(Opt::ImportTable);
+        table.import |= self.args.has(Opt::ImportTable);
         table.export = self.args.has(Opt::ExportTable);
         table.growable = self.args.has(Opt::GrowableTable);
         if table.import && table.export {
@@ -295,10 +351,6 @@ impl Reader<'_> {
         let llvm = args.values(Opt::Mllvm);
         let warning = |value| format!("-mllvm {value}: no part of LLVM is in this linker");
         self.warnings.extend(llvm.map(warning));
-        if args.has(Opt::Bsymbolic) {
-            let message = "-Bsymbolic is only meaningful when combined with -shared";
-            self.warnings.push(message.into());
-        }
     }
 
     fn features(&mut self) {
@@ -355,19 +407,14 @@ fn unresolved(args: &Args, errors: &mut Vec<String>) -> Unresolved {
         Some("ignore-all") => Unresolved::Ignore,
         None | Some("report-all") if strict => Unresolved::Error,
         None | Some("report-all") => Unresolved::Warn,
-        Some("import-dynamic") => {
-            errors.push(
-                "--unresolved-symbols=import-dynamic: dynamic linking: not implemented".into(),
-            );
-            Unresolved::Error
-        }
+        Some("import-dynamic") => Unresolved::Dynamic,
         Some(other) => {
             errors.push(format!("unknown --unresolved-symbols value: {other}"));
             Unresolved::Error
         }
     };
     match policy {
-        _ if !args.has(Opt::ImportUndefined) => policy,
+        _ if !args.has(Opt::ImportUndefined) || policy == Unresolved::Dynamic => policy,
         Unresolved::Error => Unresolved::Import,
         _ => Unresolved::Allow,
     }

@@ -63,8 +63,8 @@ pub fn number(
         }
     }
     let reached = &live.reached;
-    if options.is_relocatable() {
-        for &entry in &reached.got {
+    for &entry in &reached.got {
+        if entry.is_imported(resolution, options) {
             let index = GlobalIndex::new(globals.imported_count());
             globals.got_imports.push(entry);
             globals.got.insert(entry, index);

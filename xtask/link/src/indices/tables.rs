@@ -39,7 +39,9 @@ pub fn number(
         count += 1;
         TableIndex::new(count - 1)
     };
-    if live.reached.function_table && options.table.import {
+    let wanted =
+        live.reached.function_table || !live.address_taken.is_empty() || options.table.export;
+    if wanted && options.table.import {
         tables.function_table = Some(next());
     }
     for &id in &live.imports {
@@ -59,7 +61,6 @@ pub fn number(
         let slot = TableSlot(layout.table_base.0 + position as u32);
         tables.slots.insert(function, slot);
     }
-    let wanted = live.reached.function_table || !elements.is_empty() || options.table.export;
     if tables.function_table.is_none() && wanted && !options.is_relocatable() {
         tables.function_table = Some(next());
     }

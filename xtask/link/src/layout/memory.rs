@@ -101,7 +101,8 @@ pub fn place(
             return Err(MemoryError::GlobalBaseInStack.into());
         }
         Some(base) => at = base,
-        None if options.is_relocatable() => {}
+        // Counted from where the last link, or a dynamic linker, puts it.
+        None if options.is_relocatable() || options.is_pic() => {}
         None if !options.stack_first || stack_size == 0 => at = FIRST_DATA,
         None => {}
     }
@@ -179,7 +180,8 @@ fn stack_size(resolution: &Resolution, live: &Live, options: &Options) -> Result
         .any(|name| resolution.symbols.find(name).is_some());
     let globals = &live.reached.synthetic_globals;
     let uses_stack = globals.contains(&SyntheticGlobal::StackPointer);
-    let size = if options.is_relocatable() {
+    // A dynamic linker's modules share one.
+    let size = if options.is_relocatable() || options.is_pic() {
         0
     } else if options.keep_unused_stack || uses_stack || is_named {
         options.memory.stack_size

@@ -55,8 +55,8 @@ pub fn lay_out<'a>(
         addresses,
         order,
         memory,
-        // 0 is the null pointer.
-        table_base: TableSlot(options.table.base.unwrap_or(1)),
+        // 0 is the null pointer, unless a dynamic linker has the table.
+        table_base: TableSlot(options.table.base.unwrap_or(!options.is_pic() as u32)),
     };
     layout.check_bounds(resolution, live)?;
     Ok(layout)

@@ -257,11 +257,13 @@ fn zeros(
     options: &Options,
 ) -> bool {
     let has_zeros = outputs.iter().any(|s| s.is_zero && s.size > 0);
-    if !has_zeros || (options.memory.import.is_none() && !options.keeps_relocations()) {
+    // Symbols lie in segments that are in the file; all data of a module that is
+    // placed by a dynamic linker is one segment.
+    let is_written = options.keeps_relocations() || options.is_pic();
+    if !has_zeros || (options.memory.import.is_none() && !is_written) {
         return false;
     }
-    // Symbols lie in segments that are in the file.
-    let can_fill = resolution.features.contains("bulk-memory") && !options.keeps_relocations();
+    let can_fill = resolution.features.contains("bulk-memory") && !is_written;
     if !can_fill {
         for output in outputs.iter_mut() {
             output.is_zero = false;

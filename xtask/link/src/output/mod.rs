@@ -6,6 +6,7 @@ mod build_id;
 mod code;
 mod custom;
 mod data;
+mod dynamic;
 mod exports;
 mod linking;
 mod names;
@@ -114,6 +115,7 @@ fn stretches<'p>(
 ) -> Result<Vec<Stretch<'p>>> {
     let mut stretches = Vec::new();
     let mut out = wasm_encoder::Module::HEADER.to_vec();
+    dynamic::section(parts, &mut out);
     sections::types(parts, &mut out);
     sections::imports(parts, &mut out)?;
     sections::functions(parts, &mut out);
@@ -142,7 +144,7 @@ fn stretches<'p>(
         stretches.push(Stretch::Code(code));
     }
     let segment_names: Vec<&str> = segments.iter().map(DataSegment::name).collect();
-    data_section(segments, passive, &mut out, &mut stretches);
+    data_section(parts, segments, &mut out, &mut stretches);
     for section in customs {
         out.push(SectionId::Custom.into());
         let mut name = Vec::new();
@@ -183,7 +185,7 @@ fn linking_sections<'p>(
     linking::section(parts, &symbols, &mut out);
     let writer = relocations::Writer::new(parts, &symbols, first_symbol, customs, numbers);
     writer.code(code, &mut out)?;
-    writer.data(&placed(segments, parts.options.memory.shared), &mut out)?;
+    writer.data(&placed(parts, segments), &mut out)?;
     writer.customs(&mut out)?;
     Ok(out)
 }
@@ -197,28 +199,33 @@ fn section_count(module: &[u8]) -> u32 {
 
 /// The data segments, each with where its bytes begin in the section's contents.
 fn placed<'s, 'p>(
+    parts: &Parts,
     segments: &'s [DataSegment<'p>],
-    passive: bool,
 ) -> Vec<(&'s DataSegment<'p>, u32)> {
     let mut at = Encoding::Unsigned.shortest_len(segments.len() as u32);
     let place = |segment: &'s DataSegment<'p>| {
-        let start = at + segment.head(passive).len();
+        let start = at + head(parts, segment).len();
         at = start + segment.size();
         (segment, start as u32)
     };
     segments.iter().map(place).collect()
 }
 
+/// What comes before a segment's bytes.
+fn head(parts: &Parts, segment: &DataSegment) -> Vec<u8> {
+    segment.head(parts.options.memory.shared, parts.place("__memory_base"))
+}
+
 fn data_section<'p>(
+    parts: &Parts,
     segments: Vec<DataSegment<'p>>,
-    passive: bool,
     out: &mut Vec<u8>,
     stretches: &mut Vec<Stretch<'p>>,
 ) {
     if segments.is_empty() {
         return;
     }
-    let heads: Vec<Vec<u8>> = segments.iter().map(|s| s.head(passive)).collect();
+    let heads: Vec<Vec<u8>> = segments.iter().map(|s| head(parts, s)).collect();
     let mut count = Vec::new();
     segments.len().encode(&mut count);
     let bytes: usize = segments.iter().map(DataSegment::size).sum();

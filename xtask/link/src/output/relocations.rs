@@ -93,13 +93,14 @@ impl<'p, 'a> Writer<'p, 'a> {
     pub fn data(&self, segments: &[(&DataSegment, u32)], out: &mut Vec<u8>) -> Result<()> {
         let mut entries = Entries::default();
         for (data, start) in segments {
-            for part in data.parts() {
-                let Part::Segment { segment, offset } = part else {
+            for placed in data.parts() {
+                let Part::Segment { segment, .. } = placed.part else {
                     continue;
                 };
                 let object = self.parts.resolution.object(segment.object);
                 let from = object.segments[segment.index].start;
-                let shift = (start + offset - data.start()).wrapping_sub(from);
+                let offset = placed.address.0 - data.address().0;
+                let shift = (start + offset).wrapping_sub(from);
                 for relocation in object.segment_relocations(segment.index)? {
                     self.add(&mut entries, segment.object, relocation, shift);
                 }

@@ -97,16 +97,7 @@ pub fn imports(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
         imports.import(module, name, ty);
     }
     for &entry in &parts.indices.globals.got_imports {
-        let (kind, name) = match entry {
-            GotEntry::Shared(id) => {
-                let symbol = &parts.resolution.symbols[id];
-                (symbol.kind, &*symbol.name)
-            }
-            GotEntry::Local(at) => {
-                let symbol = parts.resolution.object_symbol(at);
-                (symbol.kind, symbol.name)
-            }
-        };
+        let (kind, name) = parts.got_symbol(entry);
         let module = match kind {
             SymbolKind::Function => "GOT.func",
             _ => "GOT.mem",
@@ -223,6 +214,7 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
         return Ok(());
     }
     let memory = &parts.layout.memory;
+    let is_pic = parts.options.is_pic();
     let mut globals = GlobalSection::new();
     for global in &parts.indices.globals.defined {
         let (mutable, value) = match *global {
@@ -231,11 +223,12 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
             DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) if parts.options.memory.shared => {
                 (true, 0)
             }
-            DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => (false, memory.tls.base.0),
+            // A start function adds where a dynamic linker puts them.
+            DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => (is_pic, memory.tls.base.0),
             DefinedGlobal::Synthetic(SyntheticGlobal::TlsSize) => (false, memory.tls.size),
             DefinedGlobal::Synthetic(SyntheticGlobal::TlsAlign) => (false, memory.tls.align),
             DefinedGlobal::InitDone => (true, 0),
-            DefinedGlobal::Got(entry) => (false, got_value(parts, entry)),
+            DefinedGlobal::Got(entry) => (is_pic, got_value(parts, entry)),
             DefinedGlobal::ExportedData(id) => {
                 let target = parts.resolution.shared_target(id);
                 (false, address_or_null(parts, target))
@@ -311,7 +304,10 @@ pub fn elements(parts: &Parts, out: &mut Vec<u8>) {
             .function_table
             .map(u32::from)
             .filter(|&table| table != 0),
-        &ConstExpr::i32_const(parts.layout.table_base.0 as i32),
+        &match parts.place("__table_base") {
+            Some(base) => ConstExpr::global_get(base.into()),
+            None => ConstExpr::i32_const(parts.layout.table_base.0 as i32),
+        },
         Elements::Functions(functions.into()),
     );
     elements.append_to(out);

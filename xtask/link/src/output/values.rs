@@ -15,7 +15,7 @@ use crate::input::relocation::Relocation;
 use crate::layout::Layout;
 use crate::live::mark::GotEntry;
 use crate::origin::SymbolKind;
-use crate::resolve::resolution::{Resolution, Target};
+use crate::resolve::resolution::{FunctionRef, Resolution, Target};
 use crate::symbols::Definition;
 
 /// What a symbol is in the module.
@@ -93,9 +93,19 @@ impl<'p, 'a> Values<'p, 'a> {
 
     fn symbol(&self, symbol: Within<ObjSymbol>) -> Value {
         let declared = self.resolution.object_symbol(symbol);
-        match declared.referent {
-            Referent::Section(custom) => Value::Section(custom),
-            _ => self.target(declared.kind, self.resolution.target(symbol)),
+        if let Referent::Section(custom) = declared.referent {
+            return Value::Section(custom);
+        }
+        let value = self.target(declared.kind, self.resolution.target(symbol));
+        // Calls of what other modules may replace go to an import.
+        let bound = self.resolution.objects[symbol.object].bindings[symbol.index];
+        let import = bound.map(FunctionRef::Undefined);
+        match (
+            value,
+            import.and_then(|it| self.indices.functions.index(it)),
+        ) {
+            (Value::Function(_, slot), Some(import)) => Value::Function(import, slot),
+            _ => value,
         }
     }
 

@@ -3,17 +3,20 @@
 
 use std::borrow::Cow;
 
-use wasmparser::{RefType, SymbolFlags, TableType};
+use wasmparser::{GlobalType, RefType, SymbolFlags, TableType, ValType};
 
 use crate::index::{Index, IndexVec, ObjectId, SyntheticId};
 use crate::input::object::FUNCTION_TABLE;
-use crate::options::{Exports, Options};
+use crate::options::{Exports, Options, OutputKind};
 use crate::origin::SymbolKind;
 use crate::resolve::resolution::Resolution;
 use crate::signature::Signature;
 use crate::symbols::{
     Action, Definition, ImportAs, LinkerAddress, SymbolTable, SyntheticFunction, SyntheticGlobal,
 };
+
+/// What a dynamic linker calls once it knows where everything is.
+const APPLY_DATA_RELOCS: &str = "__wasm_apply_data_relocs";
 
 /// The type of `__wasm_init_tls`.
 const ADDRESS: Signature<'static> = Signature::from_encoded(&[0x60, 1, 0x7f, 0]);
@@ -43,10 +46,17 @@ pub fn define<'a>(
     if options.is_relocatable() {
         return call_ctors;
     }
-    let mut all = vec![
-        (name, kind, Definition::Synthetic(call_ctors)),
-        global(SyntheticGlobal::StackPointer),
-    ];
+    let mut all = vec![(name, kind, Definition::Synthetic(call_ctors))];
+    if options.is_dynamic() {
+        let name = APPLY_DATA_RELOCS;
+        let apply = function(name, Signature::NOTHING, Action::ApplyDataRelocs);
+        all.push((name, kind, Definition::Synthetic(apply)));
+    }
+    if options.is_pic() {
+        import_places(symbols);
+    } else {
+        all.push(global(SyntheticGlobal::StackPointer));
+    }
     if options.memory.shared {
         let name = "__wasm_init_tls";
         let init_tls = function(name, ADDRESS, Action::InitTls);
@@ -62,14 +72,48 @@ pub fn define<'a>(
         let symbol = &mut symbols[id];
         symbol.definition = definition;
         symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
+        // The dynamic linker calls them.
+        let is_shared = options.kind == OutputKind::Shared;
+        if name == APPLY_DATA_RELOCS || (is_shared && name == "__wasm_call_ctors") {
+            symbol.flags |= SymbolFlags::EXPORTED;
+        }
     }
     call_ctors
 }
 
+/// What a dynamic linker gives each module: where its data begins, and where its part
+/// of the function table; and the stack, which they share.
+pub const PLACES: [(&str, bool); 3] = [
+    ("__memory_base", false),
+    ("__table_base", false),
+    ("__stack_pointer", true),
+];
+
+fn import_places(symbols: &mut SymbolTable) {
+    for (name, mutable) in PLACES {
+        let (id, _) = symbols.entry(Cow::Borrowed(name), SymbolKind::Global);
+        let symbol = &mut symbols[id];
+        symbol.flags |= SymbolFlags::UNDEFINED;
+        symbol.is_host = true;
+        symbol.import = ImportAs {
+            name: Some(("env", name)),
+            global: Some(GlobalType {
+                content_type: ValType::I32,
+                mutable,
+                shared: false,
+            }),
+            ..ImportAs::default()
+        };
+    }
+}
+
 /// Defines what the linker knows, where an input wants it and has none.
 pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
-    for (name, address) in [
+    let shared = [
         ("__dso_handle", LinkerAddress::GlobalBase),
+        ("__wasm_first_page_end", LinkerAddress::PageSize),
+    ];
+    let own = [
         ("__data_end", LinkerAddress::DataEnd),
         ("__stack_low", LinkerAddress::StackLow),
         ("__stack_high", LinkerAddress::StackHigh),
@@ -78,8 +122,10 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
         ("__heap_end", LinkerAddress::HeapEnd),
         ("__memory_base", LinkerAddress::Absolute(0)),
         ("__table_base", LinkerAddress::TableBase),
-        ("__wasm_first_page_end", LinkerAddress::PageSize),
-    ] {
+    ];
+    // Memory is not a dynamic module's own.
+    let own = own.into_iter().filter(|_| !options.is_pic());
+    for (name, address) in shared.into_iter().chain(own) {
         let definition = Definition::Address(address);
         define_if_wanted(symbols, options, name, SymbolKind::Data, definition);
     }

@@ -247,6 +247,8 @@ pub enum Action {
     ReturnZero,
     /// Calls the constructors in the order of their priorities.
     CallCtors,
+    /// Writes the addresses into data that only the dynamic linker knows.
+    ApplyDataRelocs,
     /// Makes its parameter the address of the thread's own data, and copies that
     /// there.
     InitTls,
