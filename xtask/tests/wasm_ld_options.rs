@@ -155,8 +155,8 @@ fn mistakes_are_told_as_wasm_ld_tells_them() {
             "-r and --gc-sections may not be used together",
         ),
         (
-            &["a.o", "-o", "out.wasm", "--shared"],
-            "--shared: shared libraries: not implemented",
+            &["a.o", "-o", "out.wasm", "--shared", "--export-memory"],
+            "--export-memory is incompatible with --shared",
         ),
         (
             &["a.o", "-o", "out.wasm", "-z", "new", "--fatal-warnings"],

@@ -586,7 +586,11 @@ mod tests {
 
     #[test]
     fn what_is_not_implemented_is_refused_by_name() {
-        for line in ["-shared", "-pie", "--experimental-pic", "-m wasm64"] {
+        for line in [
+            "-m wasm64",
+            "--thinlto-index-only",
+            "-shared --shared-memory",
+        ] {
             let error = error(line);
             assert!(
                 error.contains(line.split_whitespace().next().unwrap()),
