@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 
 use crate::signature::{demangle, demangle_as_llvm};
 
+/// Bytes of a page of linear memory, unless options say otherwise.
+const PAGE: u64 = 65536;
+
 /// One input file, in the order of the command line.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -72,9 +75,11 @@ pub struct MemoryOptions {
     pub export: Option<String>,
     /// Exported as `memory`, too, if the module imports WASI, which demands it.
     pub export_for_wasi: bool,
-    /// Its first size in bytes, a multiple of 65,536; as small as fits if `None`.
+    /// Bytes of a page: 65,536, or 1 where the engine has custom page sizes.
+    pub page_size: u64,
+    /// Its first size in bytes, a multiple of a page; as small as fits if `None`.
     pub initial: Option<u64>,
-    /// Its largest size in bytes, a multiple of 65,536.
+    /// Its largest size in bytes, a multiple of a page.
     pub max: Option<u64>,
     /// Its first size is its largest (`--no-growable-memory`).
     pub fixed: bool,
@@ -123,6 +128,9 @@ pub enum Unresolved {
     /// Functions become imports; undefined data is at address 0
     /// (`--allow-undefined`).
     Allow,
+    /// A dynamic linker looks for them (`import-dynamic`): functions that are called
+    /// become imports, and addresses are imported from `GOT.func` and `GOT.mem`.
+    Dynamic,
 }
 
 /// The table of functions that are called through pointers.
@@ -166,6 +174,24 @@ pub enum Duplicates {
     First,
 }
 
+/// What the link makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputKind {
+    /// A module that runs.
+    Module,
+    /// An object of all objects, to be linked again (`-r`): nothing is left out,
+    /// and what is undefined stays so. Exports, entry, and what else makes a module
+    /// run, have no meaning.
+    Relocatable,
+    /// A module for a dynamic linker, which gives it a place in the memory and the
+    /// table that it imports (`-pie`). Its objects are position-independent.
+    Executable,
+    /// The same, of which others use the symbols of default visibility, and may
+    /// replace them (`-shared`).
+    Shared,
+}
+
 /// Everything about one link that its inputs do not say. Start from
 /// [`Options::guest`] or [`Options::wasm_ld`] and change what differs:
 ///
@@ -182,6 +208,14 @@ pub struct Options {
     /// section, and constructors run when wasm-ld runs them: at each call of an
     /// export, unless the inputs call them themselves.
     pub lean: bool,
+    /// What the link makes.
+    pub kind: OutputKind,
+    /// The module has its symbols and relocations in the sections `linking` and
+    /// `reloc.*`, as an object has (`--emit-relocs`).
+    pub emit_relocations: bool,
+    /// A shared library uses its own symbols, whoever else defines them
+    /// (`-Bsymbolic`).
+    pub symbolic: bool,
     /// Which functions are exported.
     pub exports: Exports,
     /// Exported where an input defines them.
@@ -246,6 +280,9 @@ pub struct Options {
     pub module_name: Option<String>,
     /// What happens where a guest panics.
     pub panic: Panic,
+    /// Symbols whose references and definitions the report lists
+    /// (`--trace-symbol`).
+    pub trace_symbols: BTreeSet<String>,
     /// Fill the report of [`crate::Linked`].
     pub report: bool,
 }
@@ -266,6 +303,26 @@ impl Options {
         self.strip != Strip::All || self.keep_sections.contains(section)
     }
 
+    /// Whether the link makes an object.
+    pub(crate) fn is_relocatable(&self) -> bool {
+        self.kind == OutputKind::Relocatable
+    }
+
+    /// Whether a dynamic linker places the module.
+    pub(crate) fn is_pic(&self) -> bool {
+        matches!(self.kind, OutputKind::Executable | OutputKind::Shared)
+    }
+
+    /// Whether the module is for a dynamic linker.
+    pub(crate) fn is_dynamic(&self) -> bool {
+        self.is_pic() || self.unresolved == Unresolved::Dynamic
+    }
+
+    /// Whether what is written has symbols and relocations.
+    pub(crate) fn keeps_relocations(&self) -> bool {
+        self.is_relocatable() || self.emit_relocations
+    }
+
     /// What `build-guest` starts from: the smallest module that a host can
     /// give memory to.
     pub fn guest() -> Self {
@@ -276,6 +333,7 @@ impl Options {
                 import: Some(("env".into(), "__linear_memory".into())),
                 export: None,
                 export_for_wasi: true,
+                page_size: PAGE,
                 initial: None,
                 max: None,
                 fixed: false,
@@ -291,10 +349,56 @@ impl Options {
         }
     }
 
+    /// What makes one object of several.
+    pub fn relocatable() -> Self {
+        Options {
+            kind: OutputKind::Relocatable,
+            entry: None,
+            memory: MemoryOptions {
+                // As compilers have it.
+                import: Some(("env".into(), "__linear_memory".into())),
+                export: None,
+                ..Options::wasm_ld().memory
+            },
+            ..Options::wasm_ld()
+        }
+    }
+
+    /// What makes a shared library, as `wasm-ld -shared` does.
+    pub fn shared() -> Self {
+        let memory = MemoryOptions {
+            import: Some(("env".into(), "memory".into())),
+            export: None,
+            ..Options::wasm_ld().memory
+        };
+        Options {
+            kind: OutputKind::Shared,
+            entry: None,
+            export_dynamic: true,
+            memory,
+            ..Options::executable()
+        }
+    }
+
+    /// What makes a module for a dynamic linker to start, as `wasm-ld -pie` does.
+    pub fn executable() -> Self {
+        Options {
+            kind: OutputKind::Executable,
+            table: TableOptions {
+                import: true,
+                ..TableOptions::default()
+            },
+            ..Options::wasm_ld()
+        }
+    }
+
     /// What LLVM 22's wasm-ld does without options.
     pub fn wasm_ld() -> Self {
         Options {
             lean: false,
+            kind: OutputKind::Module,
+            emit_relocations: false,
+            symbolic: false,
             exports: Exports::Named(BTreeSet::new()),
             export_if_defined: BTreeSet::new(),
             export_all: false,
@@ -311,6 +415,7 @@ impl Options {
                 import: None,
                 export: Some("memory".into()),
                 export_for_wasi: false,
+                page_size: PAGE,
                 initial: None,
                 max: None,
                 fixed: false,
@@ -335,6 +440,7 @@ impl Options {
             demangle: true,
             module_name: None,
             panic: Panic::Std,
+            trace_symbols: BTreeSet::new(),
             report: false,
         }
     }

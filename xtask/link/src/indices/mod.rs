@@ -45,7 +45,7 @@ pub fn number<'a>(
     let functions = functions::number(resolution, live, synthetics, options);
     let tags = tags::number(resolution, live);
     IndexSpaces {
-        globals: globals::number(resolution, live, synthetics),
+        globals: globals::number(resolution, live, synthetics, options),
         tables: tables::number(resolution, live, layout, &functions, options),
         types: types::number(resolution, live, synthetics, &functions, &tags, options),
         functions,

@@ -54,6 +54,8 @@ pub struct OutputSegment<'a> {
     pub parts: Vec<Part>,
     /// All zero: it has no bytes in the module.
     pub is_zero: bool,
+    /// `SEGMENT_*` of all parts together.
+    pub flags: u32,
 }
 
 impl<'a> OutputSegment<'a> {
@@ -64,6 +66,7 @@ impl<'a> OutputSegment<'a> {
             align: 0,
             parts: Vec::new(),
             is_zero: name.starts_with(ZERO),
+            flags: 0,
         }
     }
 }
@@ -108,11 +111,17 @@ pub fn collect<'a>(
     for (id, object) in resolution.all_objects() {
         for index in live.reached.objects[id].segments.marked() {
             let segment = &object.segments[index];
-            let name = output_name(segment.name, segment.flags, options);
-            let output = *by_name.entry(name).or_insert_with(|| {
+            let mut add = |name| {
                 inputs.push(Vec::new());
                 outputs.push(OutputSegment::empty(name))
-            });
+            };
+            let output = if options.is_relocatable() {
+                // The final link may leave out each of them.
+                add(segment.name)
+            } else {
+                let name = output_name(segment.name, segment.flags, options);
+                *by_name.entry(name).or_insert_with(|| add(name))
+            };
             inputs[crate::index::Index::get(output)].push(Within::new(id, index));
         }
     }
@@ -160,6 +169,7 @@ impl<'p, 'a> Filler<'p, 'a> {
     /// flags.
     fn is_merged(&self, segment: &Segment) -> bool {
         self.options.merge_strings
+            && !self.options.is_relocatable()
             && segment.flags & SEGMENT_STRINGS != 0
             && !segment.data.is_empty()
     }
@@ -196,6 +206,7 @@ impl<'p, 'a> Filler<'p, 'a> {
             } else {
                 size = size.next_multiple_of(1 << segment.align);
                 output.align = output.align.max(segment.align);
+                output.flags |= segment.flags;
                 let offset = size as u32;
                 output.parts.push(Part::Segment {
                     segment: input,
@@ -283,13 +294,17 @@ fn zeros(
     options: &Options,
 ) -> bool {
     let has_zeros = outputs.iter().any(|s| s.is_zero && s.size > 0);
-    if options.memory.import.is_none() || !has_zeros {
+    // Symbols lie in segments that are in the file; all data of a module that is
+    // placed by a dynamic linker is one segment.
+    let is_written = options.keeps_relocations() || options.is_pic();
+    if !has_zeros || (options.memory.import.is_none() && !is_written) {
         return false;
     }
     let zeros = outputs.iter().filter(|s| s.is_zero);
     let zeros: u64 = zeros.map(|s| u64::from(s.size)).sum();
-    let can_fill =
+    let may_fill =
         resolution.features.contains("bulk-memory") || (options.lean && zeros > u64::from(LOOP));
+    let can_fill = may_fill && !is_written;
     if !can_fill {
         for output in outputs.iter_mut() {
             output.is_zero = false;

@@ -126,7 +126,7 @@ impl Exported {
                 };
                 self.warnings.extend(missing.iter().map(warning));
             }
-            Unresolved::Ignore | Unresolved::Allow => {}
+            Unresolved::Ignore | Unresolved::Allow | Unresolved::Dynamic => {}
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod undefined;
 
 use crate::error::{Errors, Result, Warning};
 use crate::index::SymbolId;
+use crate::live::exports::Exported;
 use crate::live::mark::{GotEntry, Reached};
 use crate::live::order::Named;
 use crate::live::undefined::{Settled, Trap};
@@ -59,7 +60,10 @@ pub struct Live<'a> {
 /// If a live symbol is undefined and no option says what to do about it, or an
 /// export that the caller names is not there.
 pub fn mark<'a>(resolution: &Resolution<'a>, options: &Options) -> Result<Live<'a>> {
-    let mut exported = exports::exports(resolution, options)?;
+    let mut exported = match options.is_relocatable() {
+        true => Exported::default(),
+        false => exports::exports(resolution, options)?,
+    };
     let mut reached = mark::reach(resolution, options, &exported.symbols)?;
     exported.bounds(resolution, options, &reached);
     let Settled {
@@ -93,11 +97,16 @@ pub fn mark<'a>(resolution: &Resolution<'a>, options: &Options) -> Result<Live<'
         },
         false => order::named(resolution, &reached)?,
     };
+    let constructors = match options.is_relocatable() {
+        // The final link calls them.
+        true => Vec::new(),
+        false => constructors::in_order(resolution, &reached, &imports, &traps)?,
+    };
     Ok(Live {
         address_taken: functions,
         call_types: types,
         got,
-        constructors: constructors::in_order(resolution, &reached, &imports, &traps)?,
+        constructors,
         constructors_called: constructors::are_called(resolution, options, &reached, &exports),
         reached,
         imports,

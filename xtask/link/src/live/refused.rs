@@ -13,7 +13,7 @@ use crate::symbols::{Definition, Symbol, SyntheticGlobal};
 pub fn tables(resolution: &Resolution, options: &Options, imports: &[SymbolId]) -> Option<Error> {
     let mut objects = resolution.objects.iter();
     let legacy = objects.find(|joined| joined.object.legacy_table)?;
-    if options.table.import {
+    if options.table.import || options.is_relocatable() {
         return None;
     }
     let symbols = imports.iter().map(|&id| &resolution.symbols[id]);
@@ -35,7 +35,8 @@ pub fn mutable_globals(
     imports: &[SymbolId],
     exports: &[SymbolId],
 ) -> Vec<Error> {
-    if !options.check_features || resolution.features.contains("mutable-globals") {
+    let is_used = resolution.features.contains("mutable-globals");
+    if !options.check_features || is_used || options.is_relocatable() {
         return Vec::new();
     }
     let symbol = |id: &SymbolId| &resolution.symbols[*id];

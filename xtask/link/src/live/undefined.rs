@@ -11,6 +11,7 @@ use crate::live::order;
 use crate::options::{Options, Unresolved};
 use crate::origin::SymbolKind;
 use crate::resolve::resolution::Resolution;
+use crate::symbols::Symbol;
 
 /// An undefined function whose calls trap, and whose address is null.
 #[derive(Debug, Clone)]
@@ -57,6 +58,23 @@ pub fn settle(resolution: &Resolution, options: &Options, reached: &Reached) -> 
     let mut to_report = HashSet::new();
     for &(id, user) in &reached.undefined {
         let symbol = &resolution.symbols[id];
+        if options.is_relocatable() {
+            if symbol.kind != SymbolKind::Data {
+                imports.push(id);
+            }
+            continue;
+        }
+        let is_weak_function = symbol.kind == SymbolKind::Function && symbol.is_weak();
+        let is_null = is_weak_function && !options.is_pic();
+        if options.is_dynamic() && is_looked_for(symbol, options) && !is_null {
+            // An address that is only pointed to comes from the GOT.
+            if symbol.kind != SymbolKind::Data
+                && (symbol.kind != SymbolKind::Function || reached.called_undefined.contains(&id))
+            {
+                imports.push(id);
+            }
+            continue;
+        }
         // Only these have a null.
         let has_null = matches!(symbol.kind, SymbolKind::Function | SymbolKind::Data);
         if symbol.is_weak() && has_null {
@@ -83,6 +101,8 @@ pub fn settle(resolution: &Resolution, options: &Options, reached: &Reached) -> 
             });
         }
     }
+    // Calls go to whichever module has the first.
+    imports.extend(&reached.replaceable);
     if !options.lean {
         imports.sort_unstable();
     }
@@ -152,6 +172,12 @@ impl Settled {
         }
         Ok(())
     }
+}
+
+/// Whether a dynamic linker is to find an undefined symbol; it has to be no error if
+/// it does not find a weak one.
+fn is_looked_for(symbol: &Symbol, options: &Options) -> bool {
+    options.unresolved == Unresolved::Dynamic || symbol.is_weak() || symbol.is_host
 }
 
 fn may_be_import(

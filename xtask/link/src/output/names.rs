@@ -8,7 +8,6 @@ use wasm_encoder::{NameMap, NameSection, Section};
 use crate::indices::functions::DefinedFunction;
 use crate::indices::globals::DefinedGlobal;
 use crate::input::object::Referent;
-use crate::live::mark::GotEntry;
 use crate::origin::SymbolKind;
 use crate::output::parts::Parts;
 
@@ -94,12 +93,15 @@ fn defined_functions<'p>(parts: &Parts<'p, '_>) -> Vec<&'p str> {
 fn globals(parts: &Parts) -> NameMap {
     let globals = &parts.indices.globals;
     let mut names = NameMap::new();
-    for (index, &id) in globals.imports.iter().enumerate() {
-        let name = &parts.resolution.symbols[id].name;
+    let imports = globals.imports.iter();
+    let imports = imports.map(|&id| &*parts.resolution.symbols[id].name);
+    let got = globals.got_imports.iter();
+    let got = got.map(|&entry| parts.got_symbol(entry).1);
+    for (index, name) in imports.chain(got).enumerate() {
         names.append(index as u32, &parts.options.shown(name));
     }
     for (position, global) in globals.defined.iter().enumerate() {
-        let index = globals.imports.len() + position;
+        let index = globals.imported_count() + position;
         // Its export names it.
         let is_exported = matches!(global, DefinedGlobal::ExportedData(_));
         if parts.options.lean || !is_exported {
@@ -120,16 +122,7 @@ fn global_name<'p>(parts: &Parts<'p, '_>, global: &DefinedGlobal) -> Cow<'p, str
             parts.options.shown(symbol.map_or("", |symbol| symbol.name))
         }
         DefinedGlobal::Got(entry) => {
-            let (name, kind) = match entry {
-                GotEntry::Shared(id) => {
-                    let symbol = &parts.resolution.symbols[id];
-                    (&*symbol.name, symbol.kind)
-                }
-                GotEntry::Local(symbol) => {
-                    let symbol = parts.resolution.object_symbol(symbol);
-                    (symbol.name, symbol.kind)
-                }
-            };
+            let (kind, name) = parts.got_symbol(entry);
             let kind = match kind {
                 SymbolKind::Function => "func",
                 _ => "data",

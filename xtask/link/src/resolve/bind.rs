@@ -17,6 +17,7 @@ use crate::input::object::{Object, ObjectSymbol, Referent};
 use crate::options::{Duplicates, Options};
 use crate::origin::{ObjectName, Origin, SymbolKind};
 use crate::resolve::resolution::JoinedObject;
+use crate::resolve::trace::{Event, Traced};
 use crate::signature::Signature;
 use crate::symbols::{Definition, ImportAs, Symbol, SymbolTable};
 
@@ -65,6 +66,16 @@ pub enum Step<'a> {
     Joined(ObjectId, JoinedObject<'a>),
 }
 
+/// What becomes of a symbol that a member offers.
+pub enum Offer {
+    /// It waits for somebody to want it.
+    Waits,
+    /// It is wanted already.
+    Taken(Wanted),
+    /// There is another definition.
+    Passed,
+}
+
 /// The import that a function declared for the host is: its symbol's name, then
 /// module, name, type.
 type HostImport<'a> = (&'a str, &'a str, &'a str, Signature<'a>);
@@ -83,6 +94,8 @@ pub struct Binder<'a> {
     /// Functions declared for the host: no definition of the same name replaces
     /// them.
     pub host: HashMap<HostImport<'a>, SymbolId>,
+    /// What happened to symbols that are traced.
+    pub traced: Vec<Traced>,
     names: IndexVec<ObjectId, ObjectName<'a>>,
     comdats: HashSet<&'a str>,
 }
@@ -97,6 +110,7 @@ impl<'a> Binder<'a> {
             warnings: Vec::new(),
             errors: Vec::new(),
             host: HashMap::new(),
+            traced: Vec::new(),
             names: IndexVec::new(),
             comdats: HashSet::new(),
         }
@@ -140,6 +154,13 @@ impl<'a> Binder<'a> {
         let symbol = joined.object.symbols[index];
         if symbol.kind == SymbolKind::Section || (symbol.is_local() && !symbol.is_undefined()) {
             return None;
+        }
+        if !self.options.trace_symbols.is_empty() {
+            let event = match symbol.is_undefined() {
+                true => Event::Reference,
+                false => Event::Definition,
+            };
+            self.trace(self.options, symbol.name, joined.object.name, event);
         }
         let comdat = joined.object.comdat(index);
         let discarded = comdat.is_some_and(|comdat| !joined.kept_comdats[comdat]);
@@ -256,22 +277,25 @@ impl<'a> Binder<'a> {
         id
     }
 
-    /// A member, not part of the link yet, offers a symbol; gives what is to be
-    /// extracted for it.
-    pub fn offer(&mut self, name: &'a str, lazy: LazyId) -> Option<Wanted> {
+    /// A member, not part of the link yet, offers a symbol; gives what becomes of
+    /// the offer.
+    pub fn offer(&mut self, name: &'a str, lazy: LazyId) -> Offer {
         let (id, is_new) = self
             .symbols
             .entry(Cow::Borrowed(name), SymbolKind::Function);
         let symbol = &mut self.symbols[id];
         if is_new || (symbol.definition == Definition::Undefined && symbol.is_weak()) {
             symbol.definition = Definition::Lazy(lazy);
-            return None;
+            return Offer::Waits;
         }
-        (symbol.definition == Definition::Undefined).then(|| Wanted {
-            lazy,
-            symbol: id,
-            by: symbol.wanted_by,
-        })
+        match symbol.definition {
+            Definition::Undefined => Offer::Taken(Wanted {
+                lazy,
+                symbol: id,
+                by: symbol.wanted_by,
+            }),
+            _ => Offer::Passed,
+        }
     }
 
     /// Wants what defines a symbol, as if an object referred to it.
@@ -297,6 +321,13 @@ impl<'a> Binder<'a> {
             if let Some(object) = &mut symbol.wanted_by {
                 *object = new[*object];
             }
+        }
+    }
+
+    /// Notes what happens to a symbol, if the options want to hear of it.
+    pub fn trace(&mut self, options: &Options, symbol: &str, file: ObjectName, event: Event) {
+        if options.trace_symbols.contains(symbol) {
+            self.traced.push(Traced::new(symbol, file.into(), event));
         }
     }
 

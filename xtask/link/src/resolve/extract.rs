@@ -9,12 +9,14 @@ use crate::error::{Result, Unsupported, Warning};
 use crate::index::{ArchiveId, Index, IndexVec, LazyId, ObjectId, SymbolId};
 use crate::input::archive::{self, Archive, Member};
 use crate::input::object::Object;
-use crate::input::reader::{self, BITCODE};
+use crate::input::reader;
+use crate::input::stub::{self, Stub};
 use crate::options::{Input, Options, Role};
 use crate::origin::ObjectName;
 use crate::parallel;
-use crate::resolve::bind::{Binder, Joining, Joins, Step, Wanted};
+use crate::resolve::bind::{Binder, Joining, Joins, Offer, Step, Wanted};
 use crate::resolve::resolution::{Extraction, JoinedObject};
+use crate::resolve::trace::Event;
 
 /// What WebAssembly begins with.
 const WASM: &[u8] = b"\0asm";
@@ -41,6 +43,9 @@ struct Library<'a> {
 pub struct Extractor<'a> {
     /// The shared symbols.
     pub binder: Binder<'a>,
+    /// What stub libraries say, until [`crate::resolve::stubs`] takes it.
+    pub stubs: Vec<(ObjectName<'a>, Vec<Stub<'a>>)>,
+    options: &'a Options,
     extracted: Vec<Extraction>,
     warnings: Vec<Warning>,
     joined: Vec<(ObjectId, JoinedObject<'a>)>,
@@ -66,6 +71,8 @@ impl<'a> Extractor<'a> {
         Extractor {
             binder: Binder::new(options),
             extracted: Vec::new(),
+            stubs: Vec::new(),
+            options,
             warnings: Vec::new(),
             joined: Vec::new(),
             archives: IndexVec::new(),
@@ -83,6 +90,11 @@ impl<'a> Extractor<'a> {
             self.input(input, read)?;
         }
         Ok(())
+    }
+
+    /// How many objects have joined.
+    pub fn joined_count(&self) -> usize {
+        self.joined.len()
     }
 
     /// Ends it: the objects in the order in which they joined, their ids by that.
@@ -111,10 +123,14 @@ impl<'a> Extractor<'a> {
         if archive::is_archive(input.bytes) {
             return self.archive(input);
         }
+        if stub::is_stub_library(input.bytes) {
+            self.stubs.push((name, stub::read(name, input.bytes)?));
+            return Ok(());
+        }
         if !input.bytes.starts_with(WASM) {
             return Err(name.unsupported(match input.bytes {
                 [] => Unsupported::Empty,
-                bytes if bytes.starts_with(BITCODE) => Unsupported::Bitcode,
+                _ if reader::is_bitcode(input.bytes) => Unsupported::Bitcode,
                 _ => Unsupported::UnknownFile,
             }));
         }
@@ -157,8 +173,14 @@ impl<'a> Extractor<'a> {
                 _ => self.member(id, offset),
             };
             last = Some((offset, lazy));
-            if let Some(wanted) = self.binder.offer(name, lazy) {
-                self.extract(wanted)?;
+            match self.binder.offer(name, lazy) {
+                Offer::Taken(wanted) => self.extract(wanted)?,
+                Offer::Waits if self.options.trace_symbols.contains(name) => {
+                    let member = self.archives[id].archive.member(offset)?.name;
+                    let event = Event::LazyDefinition;
+                    self.binder.trace(self.options, name, member, event);
+                }
+                Offer::Waits | Offer::Passed => {}
             }
         }
         Ok(())
@@ -173,7 +195,7 @@ impl<'a> Extractor<'a> {
     /// Whether a member is for this linker. wasm-ld passes over others, such as
     /// those of another machine, with a warning.
     fn is_linkable(&mut self, member: Member<'a>) -> bool {
-        let is_linkable = member.bytes.starts_with(WASM) || member.bytes.starts_with(BITCODE);
+        let is_linkable = member.bytes.starts_with(WASM) || reader::is_bitcode(member.bytes);
         if !is_linkable {
             let origin = member.name.into();
             let warning = Warning::ForeignMember { origin };
@@ -188,8 +210,13 @@ impl<'a> Extractor<'a> {
         let object = reader::read(member.name, member.bytes)?;
         let lazy = self.lazies.push(Lazy::Member(member));
         for name in object.offered() {
-            if let Some(wanted) = self.binder.offer(name, lazy) {
-                self.extract(wanted)?;
+            match self.binder.offer(name, lazy) {
+                Offer::Taken(wanted) => self.extract(wanted)?,
+                Offer::Waits => {
+                    let event = Event::LazyDefinition;
+                    self.binder.trace(self.options, name, member.name, event);
+                }
+                Offer::Passed => {}
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use wasmparser::SymbolFlags;
 
 use crate::error::Result;
 use crate::index::SymbolId;
-use crate::options::{Exports, Options};
+use crate::options::{Exports, Options, OutputKind};
 use crate::resolve::extract::Extractor;
 
 /// Extracts what `options` name; gives libc's destructors where the linker must
@@ -41,11 +41,14 @@ pub fn by_options(extractor: &mut Extractor, options: &Options) -> Result<Option
     if let Some(id) = entry {
         let flags = &mut extractor.binder.symbols[id].flags;
         flags.remove(SymbolFlags::VISIBILITY_HIDDEN);
-    } else if options.lean {
-        // State outlives a call, hence must not be torn down after it.
-        return Ok(None);
     }
-    destructors(extractor, options)
+    // Whoever loads a library sees to it. In a lean module state outlives a call,
+    // hence must not be torn down after it.
+    let is_program = options.kind == OutputKind::Module;
+    match is_program && (entry.is_some() || !options.lean) {
+        true => destructors(extractor, options),
+        false => Ok(None),
+    }
 }
 
 /// Where crt1 does not run constructors and destructors (before wasi-libc of
