@@ -57,11 +57,11 @@ impl<'p, 'a> Relocator<'p, 'a> {
         relocation: &Relocation,
         site: Site,
         section: &str,
-    ) -> Result<u32> {
+    ) -> Result<u64> {
         match relocation.ty {
-            RelocationType::FunctionOffsetI32 | RelocationType::SectionOffsetI32 => {
-                Ok(self.offset(id, of, relocation))
-            }
+            RelocationType::FunctionOffsetI32
+            | RelocationType::FunctionOffsetI64
+            | RelocationType::SectionOffsetI32 => Ok(self.offset(id, of, relocation).into()),
             _ => match self.values.value(id, of, relocation, site) {
                 Some(value) => Ok(value),
                 None => Err(self.values.absent(id, relocation, section)),
@@ -78,8 +78,8 @@ impl<'p, 'a> Relocator<'p, 'a> {
         of: &ObjectValues,
         relocation: &Relocation,
         site: Site,
-        tombstone: Option<u32>,
-    ) -> u32 {
+        tombstone: Option<u64>,
+    ) -> u64 {
         if relocation.ty != RelocationType::TypeIndexLeb
             && matches!(of.symbols[relocation.symbol()], Value::Absent)
             && let Some(tombstone) = tombstone
@@ -87,13 +87,13 @@ impl<'p, 'a> Relocator<'p, 'a> {
             return tombstone;
         }
         match relocation.ty {
-            RelocationType::FunctionOffsetI32 | RelocationType::SectionOffsetI32 => {
-                self.offset(id, of, relocation)
-            }
+            RelocationType::FunctionOffsetI32
+            | RelocationType::FunctionOffsetI64
+            | RelocationType::SectionOffsetI32 => self.offset(id, of, relocation).into(),
             // -1 is no index.
             _ => {
                 let value = self.values.value(id, of, relocation, site);
-                value.unwrap_or(u32::MAX)
+                value.unwrap_or(u64::MAX)
             }
         }
     }
@@ -145,7 +145,7 @@ impl<'p, 'a> Relocator<'p, 'a> {
 
 /// Writes one value into `bytes`, which begin at `site.start`.
 #[inline]
-pub fn write(relocation: &Relocation, value: u32, site: Site, bytes: &mut [u8]) {
+pub fn write(relocation: &Relocation, value: u64, site: Site, bytes: &mut [u8]) {
     let at = (relocation.offset - site.start) as usize;
     let bytes = &mut bytes[at..at + relocation.ty.extent()];
     relocation::encoding(relocation.ty).write_padded(value, bytes);
