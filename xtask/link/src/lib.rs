@@ -56,12 +56,14 @@
 //! | `symbols` | | what a symbol can stand for, and the table of symbols |
 //! | `resolve` | inputs | the objects that take part, what each symbol stands for |
 //! | `live` | the resolution | what is reached; what becomes of undefined symbols |
+//! | `fold` | what is live | which functions and constants are the same, and written once |
 //! | `layout` | what is live | addresses of data, size of memory |
 //! | `synthetic` | that, and constructors | the functions that the linker adds |
 //! | `indices` | all of it | indices of functions, globals, tables, tags, types |
 //! | `output` | all of it | the module |
 
 mod error;
+mod fold;
 mod index;
 mod indices;
 mod input;
@@ -84,11 +86,12 @@ pub use error::{
 };
 pub use libraries::Library;
 pub use options::{
-    BuildId, Exports, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions, Unresolved,
+    BuildId, Exports, Icf, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions,
+    Unresolved,
 };
 pub use origin::{Origin, SymbolKind};
 pub use output::Output;
-pub use report::{Extracted, Item, Report};
+pub use report::{Extracted, Folded, Item, Report};
 
 /// What a link yields besides the module.
 #[derive(Debug)]
@@ -141,13 +144,15 @@ pub fn link_into(
 ) -> Result<Notes> {
     let resolution = resolve::resolve(inputs, options)?;
     let live = live::mark(&resolution, options)?;
-    let layout = layout::lay_out(&resolution, &live, options)?;
+    let folds = fold::fold(&resolution, &live, options)?;
+    let layout = layout::lay_out(&resolution, &live, &folds, options)?;
     resolve::features::check(&resolution, options, layout.has_thread_local())?;
     let synthetics = synthetic::make(&resolution, &live, &layout, options)?;
-    let indices = indices::number(&resolution, &live, &layout, &synthetics, options);
+    let indices = indices::number(&resolution, &live, &folds, &layout, &synthetics, options)?;
     let parts = output::parts::Parts {
         resolution: &resolution,
         live: &live,
+        folds: &folds,
         layout: &layout,
         synthetics: &synthetics,
         indices: &indices,

@@ -83,6 +83,18 @@ pub struct MemoryOptions {
     pub stack_size: u64,
 }
 
+/// Which functions that are the same in the module are written once (identical
+/// code folding).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Icf {
+    /// None.
+    None,
+    /// Those that the program cannot tell apart: pointers to them stay different,
+    /// and so do exports. Debuggers and backtraces name the first of them.
+    Safe,
+}
+
 /// What happens where a guest panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -207,6 +219,8 @@ pub struct Options {
     pub merge_strings: bool,
     /// Shortest encoding of each index and address in code.
     pub compress_relocations: bool,
+    /// Write functions that are the same once (`--icf`).
+    pub icf: Icf,
     /// What the module drops.
     pub strip: Strip,
     /// Custom sections that stay in spite of `strip`.
@@ -252,6 +266,7 @@ impl Options {
             },
             keep_unused_stack: false,
             compress_relocations: true,
+            icf: Icf::Safe,
             strip: Strip::Debug,
             panic: Panic::Report,
             entry: None,
@@ -293,6 +308,7 @@ impl Options {
             merge_data_segments: true,
             merge_strings: true,
             compress_relocations: false,
+            icf: Icf::None,
             strip: Strip::Nothing,
             keep_sections: BTreeSet::new(),
             features: None,

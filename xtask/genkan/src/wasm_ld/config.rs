@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::args::{Arg, Args};
 use super::options::Opt;
-use genkan_link::{BuildId, Exports, Options, Panic, Strip, Unresolved};
+use genkan_link::{BuildId, Exports, Icf, Options, Panic, Strip, Unresolved};
 
 const PAGE: u64 = 65_536;
 
@@ -19,6 +19,8 @@ pub struct Config {
     pub map: Option<PathBuf>,
     /// `--why-extract`; `-` is stdout.
     pub why_extract: Option<PathBuf>,
+    /// `--print-icf-sections`.
+    pub print_icf: bool,
     /// `--trace`.
     pub trace: bool,
     /// `--threads`; all that the machine has if `None`.
@@ -50,6 +52,7 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
         output,
         map: map.map(PathBuf::from),
         why_extract: args.value(Opt::WhyExtract).map(PathBuf::from),
+        print_icf: args.has(Opt::PrintIcfSections),
         trace: args.has(Opt::Trace),
         threads,
         warnings: reader.warnings,
@@ -229,6 +232,13 @@ impl Reader<'_> {
                  Please pass --strip-debug or --strip-all"
                     .into(),
             );
+        }
+        match args.value(Opt::Icf) {
+            None | Some("none") => options.icf = Icf::None,
+            Some("safe") => options.icf = Icf::Safe,
+            Some(other) => self
+                .errors
+                .push(format!("--icf: safe or none expected, but got '{other}'")),
         }
         options.demangle = args.flag(Opt::Demangle, Opt::NoDemangle, true);
         match args.value(Opt::BuildId).map_or(Ok(BuildId::None), build_id) {

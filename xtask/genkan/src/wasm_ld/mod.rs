@@ -142,7 +142,8 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
         .options
         .allow_undefined
         .extend(inputs.allow_undefined);
-    config.options.report = config.map.is_some() || config.why_extract.is_some() || config.trace;
+    config.options.report =
+        config.map.is_some() || config.why_extract.is_some() || config.print_icf || config.trace;
     if let Some(threads) = config.threads {
         // Fails only if the pool is there already, and nothing has used it yet.
         let _ = rayon::ThreadPoolBuilder::new()
@@ -181,6 +182,9 @@ fn write(
                 .map(|extracted| format!("{}\n", extracted.origin)),
         );
         print(&text);
+    }
+    if config.print_icf {
+        print(&listings::folded(report));
     }
     let map = || listings::map(report, program.bytes());
     let why_extract = || listings::why_extract(report);

@@ -1,5 +1,6 @@
 //! What the phases before made, together.
 
+use crate::fold::Folds;
 use crate::indices::IndexSpaces;
 use crate::input::object::Referent;
 use crate::layout::Layout;
@@ -15,6 +16,8 @@ pub struct Parts<'p, 'a> {
     pub resolution: &'p Resolution<'a>,
     /// What the module holds.
     pub live: &'p Live<'a>,
+    /// Which functions and constants are the same.
+    pub folds: &'p Folds,
     /// What lies where in memory.
     pub layout: &'p Layout<'a>,
     /// The functions that the linker adds.
