@@ -13,16 +13,19 @@ mod linkers;
 use std::path::Path;
 use std::process::Command;
 
-use genkan::toolchain;
+use genkan::toolchain::{self, Toolchain};
 use linkers::forge::archive;
 use linkers::{Size, engine};
 use xtask::clang;
 
 /// Options under which every case must do what it says; with sizes compared.
-const VARIANTS: [(&[&str], Size); 6] = [
+const VARIANTS: [(&[&str], Size); 9] = [
     (&[], Size::Free),
+    (&["--emit-relocs"], Size::Free),
     (&["--strip-all"], Size::Compared),
     (&["--strip-all", "-O2"], Size::Compared),
+    (&["--icf=safe"], Size::Free),
+    (&["--strip-all", "--icf=safe"], Size::Compared),
     (&["--strip-debug", "--compress-relocations"], Size::Free),
     (&["--strip-all", "--no-gc-sections"], Size::Compared),
     (
@@ -185,6 +188,47 @@ fn differ(name: &str) {
             linkers::assert_alike(&what, &ours, &theirs, size);
         }
     }
+    if case.errors.is_empty() {
+        relink(name, &case, &toolchain, folder.path());
+    }
+}
+
+/// The case's objects made one by `-r`, by either linker: what either makes of that
+/// does what the case says.
+fn relink(name: &str, case: &Case, toolchain: &Toolchain, folder: &Path) {
+    let mut in_lib = false;
+    let (objects, rest): (Vec<String>, Vec<String>) =
+        case.link.iter().cloned().partition(|argument| {
+            in_lib = (in_lib || argument == "--start-lib") && argument != "--end-lib";
+            !in_lib && argument.ends_with(".o") && !argument.starts_with('-')
+        });
+    let mut whole = [vec!["-r".into()], objects].concat();
+    if rest.iter().any(|argument| argument == "muldefs") {
+        whole.push("-zmuldefs".into());
+    }
+    for by_us in [true, false] {
+        let what = format!("{name} -r, {}", if by_us { "ours" } else { "theirs" });
+        let object = if by_us {
+            linkers::ours(folder, &whole).module(&what)
+        } else {
+            linkers::theirs(toolchain, folder, &whole).module(&what)
+        };
+        linkers::validate(&what, &object);
+        std::fs::write(folder.join("whole.o"), object).unwrap();
+        let arguments = [vec!["whole.o".into()], rest.clone()].concat();
+        let theirs = linkers::theirs(toolchain, folder, &arguments);
+        // Its `-r` forgets segments to retain and names of exports.
+        if !by_us && (theirs.module.is_none() || name == "exports") {
+            continue;
+        }
+        check(
+            &format!("{what}, linked by them"),
+            case,
+            &theirs.module(&what),
+        );
+        let ours = linkers::ours(folder, &arguments).module(&what);
+        check(&format!("{what}, linked by us"), case, &ours);
+    }
 }
 
 /// Asserts that `module` does what the case says.
@@ -268,6 +312,7 @@ cases! {
     export_all
     exports
     hidden
+    icf
     ignored_undefined
     imported_table
     imports

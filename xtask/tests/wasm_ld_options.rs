@@ -130,14 +130,12 @@ fn mistakes_are_told_as_wasm_ld_tells_them() {
     std::fs::write(folder.join("a.o"), object(folder, "_start")).unwrap();
     std::fs::write(folder.join("text.o"), "no object").unwrap();
     std::fs::write(folder.join("bitcode.o"), b"BC\xC0\xDE0123").unwrap();
-    std::fs::write(folder.join("stub.so"), "#STUB\n").unwrap();
     for (arguments, text) in [
         (&["a.o"][..], "no output file specified"),
         (&["-o", "out.wasm"], "no input files"),
         (&["nowhere.o", "-o", "out.wasm"], "nowhere.o"),
         (&["text.o", "-o", "out.wasm"], "text.o: unknown file type"),
         (&["bitcode.o", "-o", "out.wasm"], "bitcode.o: LLVM bitcode"),
-        (&["stub.so", "-o", "out.wasm"], "stub.so: stub libraries"),
         (
             &["a.o", "-o", "out.wasm", "--frob"],
             "unknown argument: --frob",
@@ -149,12 +147,16 @@ fn mistakes_are_told_as_wasm_ld_tells_them() {
         ),
         (&["a.o", "-o", "out.wasm", "--end-lib"], "stray --end-lib"),
         (
-            &["a.o", "-o", "out.wasm", "-r"],
-            "-r: relocatable output: not implemented",
+            &["a.o", "-o", "out.wasm", "-r", "--entry=f"],
+            "entry point specified for relocatable output file",
         ),
         (
-            &["a.o", "-o", "out.wasm", "--shared"],
-            "--shared: shared libraries: not implemented",
+            &["a.o", "-o", "out.wasm", "-r", "--gc-sections"],
+            "-r and --gc-sections may not be used together",
+        ),
+        (
+            &["a.o", "-o", "out.wasm", "--shared", "--export-memory"],
+            "--export-memory is incompatible with --shared",
         ),
         (
             &["a.o", "-o", "out.wasm", "-z", "new", "--fatal-warnings"],

@@ -98,6 +98,29 @@ pub enum Error {
         /// Functions that could be exported, those of similar names first.
         candidates: Vec<String>,
     },
+    /// Code with an address in it that only a dynamic linker knows.
+    #[error(
+        "{origin}: relocation {ty} cannot be used against symbol `{}`; recompile with -fPIC",
+        demangle(symbol)
+    )]
+    NotPositionIndependent {
+        /// The object.
+        origin: Origin,
+        /// The relocation's type, as `WasmRelocs.def` names it.
+        ty: String,
+        /// The symbol, mangled.
+        symbol: String,
+    },
+    /// The module has not what a function of a stub library needs.
+    #[error("{origin}: undefined symbol: {symbol}. Required by {by}")]
+    NeededByStub {
+        /// The stub library.
+        origin: Origin,
+        /// What is missing.
+        symbol: String,
+        /// The host's function that needs it.
+        by: String,
+    },
     /// The symbol that a `--defsym` refers to is not defined.
     #[error("--defsym={name}={target}: no input defines `{target}`")]
     NoDefsymTarget {
@@ -300,6 +323,12 @@ pub enum Damage {
         /// Where the second applies, counted in the section's contents.
         offset: u32,
     },
+    /// A stub library that is not UTF-8.
+    #[error("not UTF-8 (at offset {offset:#x}); a stub library is text")]
+    StubNotText {
+        /// Where.
+        offset: usize,
+    },
     /// A section of strings whose last one does not end.
     #[error("{} holds a string without its null byte", Quoted(section, *is_segment))]
     StringWithoutEnd {
@@ -410,7 +439,8 @@ pub enum Unsupported {
     UnknownFile,
     /// LLVM's intermediate code.
     #[error(
-        "LLVM bitcode, which genkan does not link; compile without LTO (`-C lto=off`, no `-flto`)"
+        "LLVM bitcode, not WebAssembly: link-time optimisation is the compiler's; let rustc do it \
+         (`-C lto`, not `-C linker-plugin-lto`), or compile without `-flto`"
     )]
     Bitcode,
     /// An archive of names of files.
@@ -425,8 +455,8 @@ pub enum Unsupported {
          linked again"
     )]
     NoLinkingSection,
-    /// A memory or a start function of its own.
-    #[error("defines a memory or a start function: a finished module, not an object")]
+    /// A start function of its own.
+    #[error("has a start function: a finished module, not an object")]
     FinishedModule,
     /// A shared library.
     #[error("a shared library (dynamic linking), which genkan does not link")]

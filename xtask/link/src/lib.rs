@@ -37,7 +37,7 @@
 //!
 //! What it links: WebAssembly objects for 32-bit memories, as LLVM 12 to 22 make
 //! them, with debug information. What it does not is an error by its name
-//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries, 64-bit
+//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries as inputs, 64-bit
 //! memories.
 //!
 //! The same inputs and options give the same bytes, whatever the machine and its
@@ -86,12 +86,13 @@ pub use error::{
 };
 pub use libraries::Library;
 pub use options::{
-    BuildId, Exports, Icf, Input, MemoryOptions, Options, Panic, Role, Strip, TableOptions,
-    Unresolved,
+    BuildId, Exports, Icf, Input, MemoryOptions, Options, OutputKind, Panic, Role, Strip,
+    TableOptions, Unresolved,
 };
 pub use origin::{Origin, SymbolKind};
 pub use output::Output;
-pub use report::{Extracted, Folded, Item, Report};
+pub use report::{Extracted, Folded, Item, Removed, Report};
+pub use resolve::trace::{Event, Traced};
 
 /// What a link yields besides the module.
 #[derive(Debug)]
@@ -146,7 +147,8 @@ pub fn link_into(
     let live = live::mark(&resolution, options)?;
     let folds = fold::fold(&resolution, &live, options)?;
     let layout = layout::lay_out(&resolution, &live, &folds, options)?;
-    resolve::features::check(&resolution, options, layout.has_thread_local())?;
+    let uses_tls = layout.has_thread_local() && !options.is_relocatable();
+    resolve::features::check(&resolution, options, uses_tls)?;
     let synthetics = synthetic::make(&resolution, &live, &layout, options)?;
     let indices = indices::number(&resolution, &live, &folds, &layout, &synthetics, options)?;
     let parts = output::parts::Parts {

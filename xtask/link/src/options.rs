@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 
+/// Bytes of a page of linear memory, unless options say otherwise.
+const PAGE: u64 = 65536;
+
 /// One input file, in the order of the command line.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -69,9 +72,11 @@ pub struct MemoryOptions {
     pub export: Option<String>,
     /// Exported as `memory`, too, if the module imports WASI, which demands it.
     pub export_for_wasi: bool,
-    /// Its first size in bytes, a multiple of 65,536; as small as fits if `None`.
+    /// Bytes of a page: 65,536, or 1 where the engine has custom page sizes.
+    pub page_size: u64,
+    /// Its first size in bytes, a multiple of a page; as small as fits if `None`.
     pub initial: Option<u64>,
-    /// Its largest size in bytes, a multiple of 65,536.
+    /// Its largest size in bytes, a multiple of a page.
     pub max: Option<u64>,
     /// Its first size is its largest (`--no-growable-memory`).
     pub fixed: bool,
@@ -91,7 +96,8 @@ pub enum Icf {
     /// None.
     None,
     /// Those that the program cannot tell apart: pointers to them stay different,
-    /// and so do exports. Debuggers and backtraces name the first of them.
+    /// and so do exports. Debuggers and backtraces name the first of them. With
+    /// them, equal constants to which compilers gave no name that a source can say.
     Safe,
 }
 
@@ -132,6 +138,9 @@ pub enum Unresolved {
     /// Functions become imports; undefined data is at address 0
     /// (`--allow-undefined`).
     Allow,
+    /// A dynamic linker looks for them (`import-dynamic`): functions that are called
+    /// become imports, and addresses are imported from `GOT.func` and `GOT.mem`.
+    Dynamic,
 }
 
 /// The table of functions that are called through pointers.
@@ -162,6 +171,24 @@ pub enum BuildId {
     Bytes(Vec<u8>),
 }
 
+/// What the link makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputKind {
+    /// A module that runs.
+    Module,
+    /// An object of all objects, to be linked again (`-r`): nothing is left out,
+    /// and what is undefined stays so. Exports, entry, and what else makes a module
+    /// run, have no meaning.
+    Relocatable,
+    /// A module for a dynamic linker, which gives it a place in the memory and the
+    /// table that it imports (`-pie`). Its objects are position-independent.
+    Executable,
+    /// The same, of which others use the symbols of default visibility, and may
+    /// replace them (`-shared`).
+    Shared,
+}
+
 /// Everything about one link that its inputs do not say. Start from
 /// [`Options::guest`] or [`Options::wasm_ld`] and change what differs:
 ///
@@ -173,6 +200,14 @@ pub enum BuildId {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
+    /// What the link makes.
+    pub kind: OutputKind,
+    /// The module has its symbols and relocations in the sections `linking` and
+    /// `reloc.*`, as an object has (`--emit-relocs`).
+    pub emit_relocations: bool,
+    /// A shared library uses its own symbols, whoever else defines them
+    /// (`-Bsymbolic`).
+    pub symbolic: bool,
     /// Which functions are exported.
     pub exports: Exports,
     /// Exported where an input defines them.
@@ -219,7 +254,8 @@ pub struct Options {
     pub merge_strings: bool,
     /// Shortest encoding of each index and address in code.
     pub compress_relocations: bool,
-    /// Write functions that are the same once (`--icf`).
+    /// Write functions that are the same once (`--icf`). Nothing is folded in objects,
+    /// with relocations, and for a dynamic linker.
     pub icf: Icf,
     /// What the module drops.
     pub strip: Strip,
@@ -239,6 +275,9 @@ pub struct Options {
     pub module_name: Option<String>,
     /// What happens where a guest panics.
     pub panic: Panic,
+    /// Symbols whose references and definitions the report lists
+    /// (`--trace-symbol`).
+    pub trace_symbols: BTreeSet<String>,
     /// Fill the report of [`crate::Linked`].
     pub report: bool,
 }
@@ -247,6 +286,26 @@ impl Options {
     /// Whether the module keeps a custom section that it can run without.
     pub(crate) fn keeps(&self, section: &str) -> bool {
         self.strip != Strip::All || self.keep_sections.contains(section)
+    }
+
+    /// Whether the link makes an object.
+    pub(crate) fn is_relocatable(&self) -> bool {
+        self.kind == OutputKind::Relocatable
+    }
+
+    /// Whether a dynamic linker places the module.
+    pub(crate) fn is_pic(&self) -> bool {
+        matches!(self.kind, OutputKind::Executable | OutputKind::Shared)
+    }
+
+    /// Whether the module is for a dynamic linker.
+    pub(crate) fn is_dynamic(&self) -> bool {
+        self.is_pic() || self.unresolved == Unresolved::Dynamic
+    }
+
+    /// Whether what is written has symbols and relocations.
+    pub(crate) fn keeps_relocations(&self) -> bool {
+        self.is_relocatable() || self.emit_relocations
     }
 
     /// What `build-guest` starts from: the smallest module that a host can
@@ -258,6 +317,7 @@ impl Options {
                 import: Some(("env".into(), "__linear_memory".into())),
                 export: None,
                 export_for_wasi: true,
+                page_size: PAGE,
                 initial: None,
                 max: None,
                 fixed: false,
@@ -274,9 +334,55 @@ impl Options {
         }
     }
 
+    /// What makes one object of several.
+    pub fn relocatable() -> Self {
+        Options {
+            kind: OutputKind::Relocatable,
+            entry: None,
+            memory: MemoryOptions {
+                // As compilers have it.
+                import: Some(("env".into(), "__linear_memory".into())),
+                export: None,
+                ..Options::wasm_ld().memory
+            },
+            ..Options::wasm_ld()
+        }
+    }
+
+    /// What makes a shared library, as `wasm-ld -shared` does.
+    pub fn shared() -> Self {
+        let memory = MemoryOptions {
+            import: Some(("env".into(), "memory".into())),
+            export: None,
+            ..Options::wasm_ld().memory
+        };
+        Options {
+            kind: OutputKind::Shared,
+            entry: None,
+            export_dynamic: true,
+            memory,
+            ..Options::executable()
+        }
+    }
+
+    /// What makes a module for a dynamic linker to start, as `wasm-ld -pie` does.
+    pub fn executable() -> Self {
+        Options {
+            kind: OutputKind::Executable,
+            table: TableOptions {
+                import: true,
+                ..TableOptions::default()
+            },
+            ..Options::wasm_ld()
+        }
+    }
+
     /// What LLVM 22's wasm-ld does without options.
     pub fn wasm_ld() -> Self {
         Options {
+            kind: OutputKind::Module,
+            emit_relocations: false,
+            symbolic: false,
             exports: Exports::Named(BTreeSet::new()),
             export_if_defined: BTreeSet::new(),
             export_all: false,
@@ -293,6 +399,7 @@ impl Options {
                 import: None,
                 export: Some("memory".into()),
                 export_for_wasi: false,
+                page_size: PAGE,
                 initial: None,
                 max: None,
                 fixed: false,
@@ -318,6 +425,7 @@ impl Options {
             demangle: true,
             module_name: None,
             panic: Panic::Std,
+            trace_symbols: BTreeSet::new(),
             report: false,
         }
     }

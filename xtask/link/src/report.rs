@@ -9,6 +9,7 @@ use crate::origin::Origin;
 use crate::output::Extent;
 use crate::output::parts::Parts;
 use crate::resolve::resolution::Chunk;
+use crate::resolve::trace::Traced;
 
 /// A function or a piece of data in the module.
 #[derive(Debug, Clone)]
@@ -62,6 +63,20 @@ pub struct Report {
     pub data: Vec<Item>,
     /// Objects from archives, in the order in which they were extracted.
     pub extracted: Vec<Extracted>,
+    /// What of the objects is not in the module.
+    pub removed: Vec<Removed>,
+    /// What happened to the symbols that [`crate::Options::trace_symbols`] names.
+    pub traced: Vec<Traced>,
+}
+
+/// A function or data segment that is not in the module, since nothing reaches it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Removed {
+    /// The function's symbol name, mangled; or the data segment's name.
+    pub name: String,
+    /// The object that has it; `None` for the linker.
+    pub origin: Option<Origin>,
 }
 
 /// The report of a link that is done; `extents` is where each function is.
@@ -77,7 +92,49 @@ pub(crate) fn report(parts: &Parts, extents: &[Extent]) -> Report {
         functions: functions(parts, extents, &mut folded),
         data: data(parts, &mut folded),
         extracted: extracted.collect(),
+        removed: removed(parts),
+        traced: parts.resolution.traced.clone(),
     }
+}
+
+/// What is not live, object by object.
+fn removed(parts: &Parts) -> Vec<Removed> {
+    let mut removed = Vec::new();
+    for (id, object) in parts.resolution.all_objects() {
+        let reached = &parts.live.reached.objects[id];
+        let origin = || Some(object.name.into());
+        for (index, &is_live) in reached.functions.enumerate() {
+            if !is_live {
+                let name = chunk_name(parts, Chunk::Function(Within::new(id, index)));
+                removed.push(Removed {
+                    name,
+                    origin: origin(),
+                });
+            }
+        }
+        for (segment, &is_live) in object.segments.iter().zip(&reached.segments) {
+            if !is_live {
+                removed.push(Removed {
+                    name: segment.name.to_owned(),
+                    origin: origin(),
+                });
+            }
+        }
+    }
+    for (function, &is_live) in parts
+        .resolution
+        .synthetic
+        .iter()
+        .zip(&parts.live.reached.synthetic)
+    {
+        if !is_live {
+            removed.push(Removed {
+                name: function.name.clone(),
+                origin: None,
+            });
+        }
+    }
+    removed
 }
 
 fn functions(

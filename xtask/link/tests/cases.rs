@@ -22,6 +22,9 @@ fn option(options: &mut Options, text: &str) {
     let owned = || value.to_owned();
     match name {
         "entry" => options.entry = Some(owned()),
+        "relocatable" => *options = Options::relocatable(),
+        "shared-library" => *options = Options::shared(),
+        "emit-relocs" => options.emit_relocations = true,
         "guest" => {
             *options = Options::guest();
             options.exports = Exports::Named([].into());
@@ -47,6 +50,7 @@ fn option(options: &mut Options, text: &str) {
                 "ignore" => Unresolved::Ignore,
                 "import" => Unresolved::Import,
                 "allow" => Unresolved::Allow,
+                "dynamic" => Unresolved::Dynamic,
                 _ => panic!("what is `{text}`?"),
             }
         }

@@ -14,6 +14,9 @@ pub struct Arg {
     pub spelling: String,
     /// Its value; empty if it takes none.
     pub value: String,
+    /// What comes before the value in the same argument; `None` if the value is an
+    /// argument of its own.
+    pub joined: Option<String>,
 }
 
 /// A command line after [`parse`].
@@ -85,6 +88,7 @@ fn split(arguments: &[String]) -> Args {
                 opt: Opt::Input,
                 spelling: argument.clone(),
                 value: argument.clone(),
+                joined: Some(String::new()),
             });
             continue;
         }
@@ -108,6 +112,7 @@ fn split(arguments: &[String]) -> Args {
         } else {
             joined.to_owned()
         };
+        let before = (!takes_next).then(|| spelling.to_owned());
         let spelling = spelling.trim_end_matches('=').to_owned();
         if opt == Opt::Refused {
             let message = format!("{spelling}: {help}: not implemented");
@@ -117,6 +122,7 @@ fn split(arguments: &[String]) -> Args {
             opt,
             spelling,
             value,
+            joined: before,
         });
     }
     args
@@ -279,7 +285,7 @@ mod tests {
         assert_eq!(one(&["--export-all"]).0, Opt::ExportAll);
         assert_eq!(one(&["--export-memory=m"]), (Opt::ExportMemory, "m".into()));
         assert_eq!(one(&["--export=a=b"]), (Opt::Export, "a=b".into()));
-        assert_eq!(one(&["-mllvm", "x"]).0, Opt::Ignored);
+        assert_eq!(one(&["-mllvm", "x"]).0, Opt::Mllvm);
         assert_eq!(one(&["-mwasm32"]), (Opt::Machine, "wasm32".into()));
     }
 

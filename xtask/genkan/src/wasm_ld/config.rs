@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::args::{Arg, Args};
 use super::options::Opt;
-use genkan_link::{BuildId, Exports, Icf, Options, Panic, Strip, Unresolved};
+use genkan_link::{BuildId, Exports, Icf, Options, OutputKind, Panic, Strip, Unresolved};
 
 const PAGE: u64 = 65_536;
 
@@ -23,6 +23,10 @@ pub struct Config {
     pub print_icf: bool,
     /// `--trace`.
     pub trace: bool,
+    /// `--print-gc-sections`.
+    pub print_gc_sections: bool,
+    /// `--reproduce`.
+    pub reproduce: Option<PathBuf>,
     /// `--threads`; all that the machine has if `None`.
     pub threads: Option<usize>,
     /// What the user should know.
@@ -33,10 +37,20 @@ pub struct Config {
 pub fn config(args: &Args) -> Result<Config, Vec<String>> {
     let mut reader = Reader {
         args,
-        options: Options::wasm_ld(),
+        options: if args.has(Opt::Relocatable) {
+            Options::relocatable()
+        } else if args.has(Opt::Shared) {
+            Options::shared()
+        } else if args.flag(Opt::Pie, Opt::NoPie, false) {
+            Options::executable()
+        } else {
+            Options::wasm_ld()
+        },
         errors: args.refused.clone(),
         warnings: Vec::new(),
     };
+    reader.relocations();
+    reader.dynamic();
     reader.symbols();
     reader.memory();
     reader.table();
@@ -54,6 +68,8 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
         why_extract: args.value(Opt::WhyExtract).map(PathBuf::from),
         print_icf: args.has(Opt::PrintIcfSections),
         trace: args.has(Opt::Trace),
+        print_gc_sections: args.flag(Opt::PrintGcSections, Opt::NoPrintGcSections, false),
+        reproduce: args.value(Opt::Reproduce).map(PathBuf::from),
         threads,
         warnings: reader.warnings,
         options: reader.options,
@@ -96,12 +112,90 @@ impl Reader<'_> {
     /// The value of the last `opt`, a size in bytes that is whole pages.
     fn pages(&mut self, opt: Opt, what: &str) -> u64 {
         let size = self.number(opt, 0);
-        if !size.is_multiple_of(PAGE) {
+        let page = self.options.memory.page_size;
+        if !size.is_multiple_of(page) {
             self.errors.push(format!(
-                "{what} must be a multiple of the page size, {PAGE} bytes"
+                "{what} must be a multiple of the page size, {page} bytes"
             ));
         }
         size
+    }
+
+    /// `-r` and `--emit-relocs`, and what does not go together with them.
+    fn relocations(&mut self) {
+        let args = self.args;
+        self.options.emit_relocations = args.has(Opt::EmitRelocs);
+        if self.options.emit_relocations && args.has(Opt::CompressRelocations) {
+            let message = "--emit-relocs and --compress-relocations may not be used together";
+            self.errors.push(message.into());
+        }
+        if !args.has(Opt::Relocatable) {
+            return;
+        }
+        let has_entry = args.last(&[Opt::Entry, Opt::NoEntry]);
+        if has_entry.is_some_and(|arg| arg.opt == Opt::Entry && !arg.value.is_empty()) {
+            let message = "entry point specified for relocatable output file";
+            self.errors.push(message.into());
+        }
+        for opt in [
+            Opt::GcSections,
+            Opt::CompressRelocations,
+            Opt::Undefined,
+            Opt::SharedMemory,
+            Opt::GlobalBase,
+            Opt::Panic,
+        ] {
+            if let Some(arg) = args.last(&[opt]) {
+                let spelling = &arg.spelling;
+                let message = format!("-r and {spelling} may not be used together");
+                self.errors.push(message);
+            }
+        }
+    }
+
+    /// `-shared` and `-pie`, and what does not go together with them.
+    fn dynamic(&mut self) {
+        let args = self.args;
+        let is_shared = self.options.kind == OutputKind::Shared;
+        self.options.symbolic = args.has(Opt::Bsymbolic);
+        if self.options.symbolic && !is_shared {
+            let message = "-Bsymbolic is only meaningful when combined with -shared";
+            self.warnings.push(message.into());
+        }
+        let is_pie = self.options.kind == OutputKind::Executable;
+        let looks = args.value(Opt::UnresolvedSymbols) == Some("import-dynamic");
+        for (is_asked, what) in [
+            (is_shared, "creating shared libraries, with -shared,"),
+            (is_pie, "creating PIEs, with -pie,"),
+            (
+                looks,
+                "dynamic imports (--unresolved-symbols=import-dynamic)",
+            ),
+        ] {
+            if is_asked && !args.has(Opt::ExperimentalPic) {
+                let verb = if looks && what.starts_with("dynamic") {
+                    "are"
+                } else {
+                    "is"
+                };
+                self.warnings.push(format!("{what} {verb} not yet stable"));
+            }
+        }
+        if is_shared && args.has(Opt::ExportMemory) {
+            let message = "--export-memory is incompatible with --shared";
+            self.errors.push(message.into());
+        }
+        if !is_shared && !is_pie {
+            return;
+        }
+        if args.has(Opt::ExportTable) {
+            let message = "-shared/-pie is incompatible with --export-table";
+            self.errors.push(message.into());
+        }
+        if args.has(Opt::SharedMemory) {
+            let message = "-shared and -pie with --shared-memory: not implemented";
+            self.errors.push(message.into());
+        }
     }
 
     fn symbols(&mut self) {
@@ -109,7 +203,11 @@ impl Reader<'_> {
         self.options.exports = Exports::Named(self.set(Opt::Export));
         self.options.export_if_defined = self.set(Opt::ExportIfDefined);
         self.options.export_all = args.has(Opt::ExportAll);
-        self.options.export_dynamic = args.flag(Opt::ExportDynamic, Opt::NoExportDynamic, false);
+        self.options.export_dynamic = args.flag(
+            Opt::ExportDynamic,
+            Opt::NoExportDynamic,
+            self.options.export_dynamic,
+        );
         if let Some(arg) = args.last(&[Opt::Entry, Opt::NoEntry]) {
             self.options.entry = Some(arg.value.clone()).filter(|name| !name.is_empty());
         }
@@ -139,15 +237,16 @@ impl Reader<'_> {
 
     fn memory(&mut self) {
         let args = self.args;
+        let page_size = self.number(Opt::PageSize, PAGE);
+        match page_size {
+            1 | PAGE => self.options.memory.page_size = page_size,
+            _ => self
+                .errors
+                .push(format!("--page-size=N must be either 1 or {PAGE}")),
+        }
         let initial = self.pages(Opt::InitialMemory, "initial memory");
         let max = self.pages(Opt::MaxMemory, "maximum memory");
         self.options.initial_heap = self.pages(Opt::InitialHeap, "initial heap");
-        let page_size = self.number(Opt::PageSize, PAGE);
-        if page_size != PAGE {
-            self.errors.push(format!(
-                "--page-size={page_size}: pages of other than {PAGE} bytes: not implemented"
-            ));
-        }
         if args.has(Opt::MaxMemory) && args.has(Opt::NoGrowableMemory) {
             let message = "--max-memory is incompatible with --no-growable-memory";
             self.errors.push(message.into());
@@ -159,16 +258,20 @@ impl Reader<'_> {
         // One with a name goes before one without, wherever it stands.
         let named = |opt| args.values(opt).rfind(|value| !value.is_empty());
         let memory = &mut self.options.memory;
-        memory.import = args.last(&[Opt::ImportMemory]).map(|_| {
-            let names = named(Opt::ImportMemory).map_or(("env", "memory"), |value| {
-                value.split_once(',').unwrap_or((value, ""))
+        // An object's memory is nobody's yet.
+        if !args.has(Opt::Relocatable) {
+            let import = args.last(&[Opt::ImportMemory]).map(|_| {
+                let names = named(Opt::ImportMemory).map_or(("env", "memory"), |value| {
+                    value.split_once(',').unwrap_or((value, ""))
+                });
+                (names.0.to_owned(), names.1.to_owned())
             });
-            (names.0.to_owned(), names.1.to_owned())
-        });
-        memory.export = match args.has(Opt::ExportMemory) || memory.import.is_none() {
-            false => None,
-            true => Some(named(Opt::ExportMemory).unwrap_or("memory").to_owned()),
-        };
+            memory.import = import.or(memory.import.take());
+            memory.export = match args.has(Opt::ExportMemory) || memory.import.is_none() {
+                false => None,
+                true => Some(named(Opt::ExportMemory).unwrap_or("memory").to_owned()),
+            };
+        }
         memory.initial = Some(initial).filter(|&size| size != 0);
         memory.max = Some(max).filter(|&size| size != 0);
         memory.fixed = args.has(Opt::NoGrowableMemory);
@@ -198,7 +301,7 @@ impl Reader<'_> {
     fn table(&mut self) {
         let base = self.number(Opt::TableBase, 0);
         let table = &mut self.options.table;
-        table.import = self.args.has(Opt::ImportTable);
+        table.import |= self.args.has(Opt::ImportTable);
         table.export = self.args.has(Opt::ExportTable);
         table.growable = self.args.has(Opt::GrowableTable);
         if table.import && table.export {
@@ -235,7 +338,14 @@ impl Reader<'_> {
         }
         match args.value(Opt::Icf) {
             None | Some("none") => options.icf = Icf::None,
-            Some("safe") => options.icf = Icf::Safe,
+            Some("safe") => {
+                options.icf = Icf::Safe;
+                let kept = [Opt::Relocatable, Opt::EmitRelocs, Opt::Shared, Opt::Pie];
+                if let Some(Arg { spelling, .. }) = args.last(&kept) {
+                    let message = format!("--icf=safe and {spelling} may not be used together");
+                    self.errors.push(message);
+                }
+            }
             Some(other) => self
                 .errors
                 .push(format!("--icf: safe or none expected, but got '{other}'")),
@@ -254,10 +364,10 @@ impl Reader<'_> {
             )),
         }
         self.options.keep_sections = self.set(Opt::KeepSection);
-        if args.has(Opt::Bsymbolic) {
-            let message = "-Bsymbolic is only meaningful when combined with -shared";
-            self.warnings.push(message.into());
-        }
+        self.options.trace_symbols = self.set(Opt::TraceSymbol);
+        let llvm = args.values(Opt::Mllvm);
+        let warning = |value| format!("-mllvm {value}: no part of LLVM is in this linker");
+        self.warnings.extend(llvm.map(warning));
     }
 
     fn features(&mut self) {
@@ -314,19 +424,14 @@ fn unresolved(args: &Args, errors: &mut Vec<String>) -> Unresolved {
         Some("ignore-all") => Unresolved::Ignore,
         None | Some("report-all") if strict => Unresolved::Error,
         None | Some("report-all") => Unresolved::Warn,
-        Some("import-dynamic") => {
-            errors.push(
-                "--unresolved-symbols=import-dynamic: dynamic linking: not implemented".into(),
-            );
-            Unresolved::Error
-        }
+        Some("import-dynamic") => Unresolved::Dynamic,
         Some(other) => {
             errors.push(format!("unknown --unresolved-symbols value: {other}"));
             Unresolved::Error
         }
     };
     match policy {
-        _ if !args.has(Opt::ImportUndefined) => policy,
+        _ if !args.has(Opt::ImportUndefined) || policy == Unresolved::Dynamic => policy,
         Unresolved::Error => Unresolved::Import,
         _ => Unresolved::Allow,
     }
@@ -499,14 +604,9 @@ mod tests {
     #[test]
     fn what_is_not_implemented_is_refused_by_name() {
         for line in [
-            "-r",
-            "--relocatable",
-            "-shared",
-            "-pie",
-            "--emit-relocs",
-            "--experimental-pic",
             "-m wasm64",
-            "--page-size=1",
+            "--thinlto-index-only",
+            "-shared --shared-memory",
         ] {
             let error = error(line);
             assert!(
@@ -516,6 +616,18 @@ mod tests {
             assert!(error.contains("not implemented"), "{error}");
         }
         assert_eq!(read("").unwrap_err(), ["no output file specified"]);
+    }
+
+    #[test]
+    fn folding() {
+        assert_eq!(options("").icf, Icf::None);
+        assert_eq!(options("--icf=safe").icf, Icf::Safe);
+        assert_eq!(options("--icf=safe --icf=none -r").icf, Icf::None);
+        assert!(error("--icf=all").contains("safe or none expected"));
+        assert_eq!(
+            error("--icf=safe -r"),
+            "--icf=safe and -r may not be used together"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use object::read::archive::ArchiveFile;
 use super::args::Args;
 use super::options::Opt;
 use crate::files::{self, Contents};
-use genkan_link::{Input, Role};
+use genkan_link::{Input, Role, Unsupported};
 
 const ARCHIVE: &[u8] = b"!<arch>\n";
 const THIN_ARCHIVE: &[u8] = b"!<thin>\n";
@@ -42,6 +42,8 @@ pub struct Inputs {
     /// Symbols that may stay undefined, by the `.imports` files beside archives
     /// and `--allow-undefined-file`.
     pub allow_undefined: BTreeSet<String>,
+    /// Every file that was opened, for `--reproduce`.
+    pub opened: Vec<PathBuf>,
 }
 
 /// Opens the inputs of `args`; all errors at once.
@@ -124,21 +126,20 @@ impl Opener {
     }
 
     fn add_object(&mut self, name: String, contents: Contents, role: Role) {
-        let error = if contents.starts_with(WASM) {
+        if contents.starts_with(WASM) || contents.starts_with(STUB_LIBRARY) {
             self.inputs.files.push(InputFile {
                 name,
                 contents,
                 role,
             });
-            return;
         } else if contents.starts_with(BITCODE) {
-            "LLVM bitcode: link-time optimisation: not implemented; compile without -flto"
-        } else if contents.starts_with(STUB_LIBRARY) {
-            "stub libraries: not implemented; name their functions with --import"
+            let message = format!("{name}: {}", Unsupported::Bitcode);
+            self.errors.push(message);
         } else {
-            "unknown file type: neither a WebAssembly object nor an archive"
-        };
-        self.errors.push(format!("{name}: {error}"));
+            self.errors.push(format!(
+                "{name}: unknown file type: neither a WebAssembly object nor an archive"
+            ));
+        }
     }
 
     /// A thin archive holds the names of its members, relative to itself.
@@ -207,7 +208,10 @@ impl Opener {
 
     fn read(&mut self, path: &Path) -> Option<Contents> {
         match files::read(path) {
-            Ok(contents) => Some(contents),
+            Ok(contents) => {
+                self.inputs.opened.push(path.to_owned());
+                Some(contents)
+            }
             Err(error) => {
                 self.errors.push(format!("{error:#}"));
                 None

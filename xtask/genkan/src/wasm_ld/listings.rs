@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use rustc_demangle::demangle;
 use wasmparser::{Parser, Payload};
 
-use genkan_link::{Item, Report};
+use genkan_link::{Event, Item, Report, Traced};
 
 /// What is where in the module: one line a section, function and data symbol,
 /// in columns of hexadecimal digits.
@@ -133,6 +133,42 @@ pub fn folded(report: &Report) -> String {
             let (origin, name) = (&folded.origin, demangle(&folded.name));
             let _ = writeln!(text, "  removing identical section {origin}:({name})");
         }
+    }
+    text
+}
+
+/// What is not in the module, since nothing reaches it.
+pub fn removed(report: &Report) -> String {
+    let mut text = String::new();
+    for removed in &report.removed {
+        let origin = removed.origin.as_ref().map(ToString::to_string);
+        let origin = origin.as_deref().unwrap_or("<internal>");
+        let _ = writeln!(text, "removing unused section {origin}:({})", removed.name);
+    }
+    text
+}
+
+/// What happened to the symbols of `--trace-symbol`.
+pub fn traced(report: &Report) -> String {
+    let mut text = String::new();
+    for Traced {
+        symbol,
+        origin,
+        event,
+        ..
+    } in &report.traced
+    {
+        let _ = match event {
+            Event::Reference => writeln!(text, "{origin}: reference to {symbol}"),
+            Event::Definition => writeln!(text, "{origin}: definition of {symbol}"),
+            Event::LazyDefinition => writeln!(text, "{origin}: lazy definition of {symbol}"),
+            Event::Import => writeln!(text, "{origin}: importing {symbol}"),
+            Event::Export { by } => {
+                writeln!(text, "{origin}: exported {symbol} due to import of {by}")
+            }
+            // The linker has no other.
+            _ => Ok(()),
+        };
     }
     text
 }

@@ -6,6 +6,7 @@ mod config;
 mod inputs;
 mod listings;
 mod options;
+mod reproduce;
 
 use std::env::ArgsOs;
 use std::ffi::{OsStr, OsString};
@@ -38,7 +39,7 @@ As genkan-ld, or under the name wasm-ld (a symbolic link will do), it is what ru
 clang call. Long options take one dash or two; @FILE reads more arguments.
 
 {options}
-wasm64 and LLVM bitcode (-flto) are not implemented either.
+wasm64 is not implemented either; LLVM bitcode (-flto) is the compiler's to optimise.
 
 Examples:
   {name} --no-entry --export=add -o add.wasm add.o
@@ -142,8 +143,15 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
         .options
         .allow_undefined
         .extend(inputs.allow_undefined);
-    config.options.report =
-        config.map.is_some() || config.why_extract.is_some() || config.print_icf || config.trace;
+    config.options.report = config.map.is_some()
+        || config.why_extract.is_some()
+        || config.print_icf
+        || config.trace
+        || config.print_gc_sections
+        || !config.options.trace_symbols.is_empty();
+    if let Some(path) = &config.reproduce {
+        reproduce::write(path, args, &inputs.opened).map_err(|error| vec![format!("{error:#}")])?;
+    }
     if let Some(threads) = config.threads {
         // Fails only if the pool is there already, and nothing has used it yet.
         let _ = rayon::ThreadPoolBuilder::new()
@@ -183,8 +191,12 @@ fn write(
         );
         print(&text);
     }
+    print(&listings::traced(report));
     if config.print_icf {
         print(&listings::folded(report));
+    }
+    if config.print_gc_sections {
+        print(&listings::removed(report));
     }
     let map = || listings::map(report, program.bytes());
     let why_extract = || listings::why_extract(report);

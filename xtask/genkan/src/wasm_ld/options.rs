@@ -18,10 +18,12 @@ pub enum Opt {
     CompressRelocations,
     Defsym,
     Demangle,
+    EmitRelocs,
     EndLib,
     Entry,
     ErrorLimit,
     ErrorUnresolvedSymbols,
+    ExperimentalPic,
     Export,
     ExportAll,
     ExportDynamic,
@@ -51,6 +53,8 @@ pub enum Opt {
     Map,
     MaxMemory,
     MergeDataSegments,
+    /// Without effect here, though not in wasm-ld: it is told.
+    Mllvm,
     NoAllowMultipleDefinition,
     NoAllowUndefined,
     NoCheckFeatures,
@@ -61,8 +65,11 @@ pub enum Opt {
     NoFatalWarnings,
     NoGcSections,
     NoGrowableMemory,
+    Shared,
     SharedMemory,
     NoMergeDataSegments,
+    NoPie,
+    NoPrintGcSections,
     NoStackFirst,
     NoWholeArchive,
     NoinhibitExec,
@@ -70,10 +77,14 @@ pub enum Opt {
     Output,
     PageSize,
     Panic,
+    Pie,
+    PrintGcSections,
     PrintIcfSections,
     PrintMap,
     /// What genkan does not do; the row's help says what that is.
     Refused,
+    Relocatable,
+    Reproduce,
     RspQuoting,
     Soname,
     StackFirst,
@@ -83,6 +94,7 @@ pub enum Opt {
     TableBase,
     Threads,
     Trace,
+    TraceSymbol,
     Undefined,
     UnresolvedSymbols,
     Version,
@@ -189,6 +201,20 @@ const ROWS: &[Row] = &[
 
     row(Output, Opt::Output, &[(One, "o", Either)],
         "MODULE", "Where to write the module; - is stdout"),
+    row(Output, Opt::Relocatable, &[(One, "r", None), (Any, "relocatable", None)],
+        "", "Make one object of all, to be linked again"),
+    row(Output, Opt::Shared, &[(Any, "shared", None)],
+        "", "Make a shared library, for a dynamic linker"),
+    row(Output, Opt::Pie, &[(Any, "pie", None)],
+        "", "Make a position-independent program, for a dynamic linker"),
+    row(Output, Opt::NoPie, &[(Any, "no-pie", None)],
+        "", "Make a program with a place of its own; the default"),
+    row(Output, Opt::ExperimentalPic, &[(Two, "experimental-pic", None)],
+        "", "Do not warn that -shared and -pie may change"),
+    row(Output, Opt::Bsymbolic, &[(Any, "Bsymbolic", None)],
+        "", "A shared library uses its own symbols, whoever else has them"),
+    row(Output, Opt::EmitRelocs, &[(Any, "emit-relocs", None)],
+        "", "Keep symbols and relocations, for tools that take the module apart"),
     row(Output, Opt::StripAll, &[(One, "s", None), (Any, "strip-all", None)],
         "", "Drop all that the module can run without"),
     row(Output, Opt::StripDebug, &[(One, "S", None), (Any, "strip-debug", None)],
@@ -253,7 +279,7 @@ const ROWS: &[Row] = &[
     row(Symbols, Opt::ImportUndefined, &[(Any, "import-undefined", None)],
         "", "Undefined functions are the host's; undefined data is an error"),
     row(Symbols, Opt::UnresolvedSymbols, &[(Any, "unresolved-symbols", Separate), (Any, "unresolved-symbols=", Joined)],
-        "POLICY", "report-all, or ignore-all: calls trap"),
+        "POLICY", "report-all; ignore-all: calls trap; import-dynamic: a dynamic linker looks for them"),
     row(Symbols, Opt::ErrorUnresolvedSymbols, &[(Any, "error-unresolved-symbols", None)],
         "", "Undefined symbols are errors; the default"),
     row(Symbols, Opt::WarnUnresolvedSymbols, &[(Any, "warn-unresolved-symbols", None)],
@@ -294,7 +320,7 @@ const ROWS: &[Row] = &[
     row(Memory, Opt::GlobalBase, &[(Two, "global-base=", Joined)],
         "ADDRESS", "Where data begins"),
     row(Memory, Opt::PageSize, &[(Two, "page-size=", Joined)],
-        "BYTES", "65536; others are not implemented"),
+        "BYTES", "65536, or 1 for engines with custom page sizes"),
     row(Memory, Opt::ImportTable, &[(Two, "import-table", None)],
         "", "The function table is the host's"),
     row(Memory, Opt::ExportTable, &[(Two, "export-table", None)],
@@ -314,6 +340,14 @@ const ROWS: &[Row] = &[
         "", "Functions for which others are written (genkan's own)"),
     row(Messages, Opt::Trace, &[(One, "t", None), (Any, "trace", None)],
         "", "Names of the objects that take part"),
+    row(Messages, Opt::TraceSymbol, &[(One, "y", Either), (Any, "trace-symbol", Separate), (Any, "trace-symbol=", Joined)],
+        "NAME", "Which files refer to NAME, and which define it"),
+    row(Messages, Opt::PrintGcSections, &[(Any, "print-gc-sections", None)],
+        "", "What is left out, since nothing reaches it"),
+    row(Messages, Opt::NoPrintGcSections, &[(Any, "no-print-gc-sections", None)],
+        "", "Do not tell; the default"),
+    row(Messages, Opt::Reproduce, &[(Two, "reproduce", Separate), (Two, "reproduce=", Joined)],
+        "FILE", "Pack the inputs and the command line into a tar archive"),
     row(Messages, Opt::FatalWarnings, &[(Any, "fatal-warnings", None)],
         "", "Warnings are errors"),
     row(Messages, Opt::NoFatalWarnings, &[(Any, "no-fatal-warnings", None)],
@@ -333,16 +367,10 @@ const ROWS: &[Row] = &[
     row(Messages, Opt::Help, &[(Any, "help", None)],
         "", "Print this"),
 
-    row(NoEffect, Opt::Bsymbolic, &[(Any, "Bsymbolic", None)],
-        "", "is for -shared only, and warned about"),
     row(NoEffect, Opt::Ignored, &[(One, "i", None)],
         "", "an alias of --initial-memory= that takes no value"),
-    row(NoEffect, Opt::Ignored, &[(Any, "mllvm", Separate), (Any, "mllvm=", Joined)],
-        "OPTION", "is for LLVM, which has no part in this"),
-    row(NoEffect, Opt::Ignored, &[(Any, "no-pie", None)],
-        "", "the default"),
-    row(NoEffect, Opt::Ignored, &[(Any, "no-print-gc-sections", None)],
-        "", "the default"),
+    row(NoEffect, Opt::Mllvm, &[(Any, "mllvm", Separate), (Any, "mllvm=", Joined)],
+        "OPTION", "is for LLVM, which has no part in this, and warned about"),
     row(NoEffect, Opt::Ignored, &[(Two, "no-shlib-sigcheck", None)],
         "", "is about shared libraries"),
     row(NoEffect, Opt::Ignored, &[(Any, "rpath", Separate), (Any, "rpath=", Joined)],
@@ -364,16 +392,7 @@ const ROWS: &[Row] = &[
     row(NoEffect, Opt::Ignored, &[(Two, "thinlto-object-suffix-replace=", Joined)], "OLD;NEW", LTO),
     row(NoEffect, Opt::Ignored, &[(Two, "thinlto-prefix-replace=", Joined)], "OLD;NEW", LTO),
 
-    row(Refused, Opt::Refused, &[(Any, "emit-relocs", None)], "", "relocations in the output"),
-    row(Refused, Opt::Refused, &[(Two, "experimental-pic", None)], "", "position-independent code"),
-    row(Refused, Opt::Refused, &[(Any, "pie", None)], "", "position-independent programs"),
-    row(Refused, Opt::Refused, &[(Any, "print-gc-sections", None)], "", "a list of removed sections"),
-    row(Refused, Opt::Refused, &[(One, "r", None), (Any, "relocatable", None)], "", "relocatable output"),
-    row(Refused, Opt::Refused, &[(Two, "reproduce", Separate), (Two, "reproduce=", Joined)], "FILE", "packing of the inputs"),
-    row(Refused, Opt::Refused, &[(Any, "shared", None)], "", "shared libraries"),
     row(Refused, Opt::Refused, &[(Two, "thinlto-index-only", None), (Two, "thinlto-index-only=", Joined)], "FILE", "indexing of bitcode"),
-    row(Refused, Opt::Refused, &[(One, "y", Either), (Any, "trace-symbol", Separate), (Any, "trace-symbol=", Joined)],
-        "NAME", "tracing of symbols; --why-extract=- and -Map=- tell much of it"),
 ];
 
 /// An option as it was found at the start of an argument.
@@ -444,6 +463,28 @@ pub fn help() -> String {
         }
     }
     text
+}
+
+/// All options as a table for people, in Markdown.
+#[cfg(test)]
+fn table() -> String {
+    let mut text = String::from(
+        "# The linker's options\n\n\
+         Those of LLVM 22's wasm-ld, each with what becomes of it here, and genkan's own. A \n\
+         test makes this page of the table that the command line is read by: \n\
+         `BLESS=1 cargo test -p genkan --lib options`.\n\n\
+         | option | | what it does, or why it does not |\n|---|---|---|\n",
+    );
+    for row in ROWS {
+        let what = match row.section {
+            NoEffect => "no effect",
+            Section::Refused => "refused",
+            _ => "works",
+        };
+        let usage = row.usage().replace('|', "\\|");
+        text += &format!("| `{usage}` | {what} | {} |\n", row.help);
+    }
+    text.replace(" \n", "\n")
 }
 
 /// How far descriptions are indented, and where their lines end.
@@ -534,6 +575,16 @@ mod tests {
             let takes_value = row.names.iter().any(|name| name.2 != None);
             assert_eq!(takes_value, !row.value.is_empty(), "{}", row.usage());
         }
+    }
+
+    #[test]
+    fn the_page_of_options_says_what_is() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("OPTIONS.md");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&path, table()).unwrap();
+        }
+        let page = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(page, table(), "BLESS=1 writes it anew");
     }
 
     #[test]

@@ -48,7 +48,10 @@ pub struct Group {
 ///
 /// If relocations are damaged.
 pub fn fold(resolution: &Resolution, live: &Live, options: &Options) -> Result<Folds> {
-    if options.icf == Icf::None {
+    // Where relocations are kept, each is of the function that an object has; a
+    // dynamic linker may take two exports of one function for one pointer.
+    let is_final = !options.keeps_relocations() && !options.is_dynamic();
+    if options.icf == Icf::None || !is_final {
         return Ok(Folds::default());
     }
     let twins = shape::alike(resolution, live)?;

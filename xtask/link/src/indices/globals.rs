@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use crate::index::{GlobalIndex, Index, IndexVec, ObjGlobal, ObjectId, SymbolId, Within};
 use crate::live::Live;
 use crate::live::mark::GotEntry;
+use crate::options::Options;
 use crate::origin::SymbolKind;
 use crate::resolve::resolution::Resolution;
 use crate::symbols::SyntheticGlobal;
@@ -33,6 +34,8 @@ pub enum DefinedGlobal {
 pub struct Globals {
     /// Those it imports.
     pub imports: Vec<SymbolId>,
+    /// GOT entries that it imports, after those.
+    pub got_imports: Vec<GotEntry>,
     /// Those it defines; their indices go on from the imports'.
     pub defined: Vec<DefinedGlobal>,
     /// Which says that the constructors have run.
@@ -45,7 +48,12 @@ pub struct Globals {
 }
 
 /// Numbers them.
-pub fn number(resolution: &Resolution, live: &Live, synthetics: &Synthetics) -> Globals {
+pub fn number(
+    resolution: &Resolution,
+    live: &Live,
+    synthetics: &Synthetics,
+    options: &Options,
+) -> Globals {
     let mut globals = Globals::default();
     for &id in &live.imports {
         if resolution.symbols[id].kind == SymbolKind::Global {
@@ -55,6 +63,13 @@ pub fn number(resolution: &Resolution, live: &Live, synthetics: &Synthetics) -> 
         }
     }
     let reached = &live.reached;
+    for &entry in &reached.got {
+        if entry.is_imported(resolution, options) {
+            let index = GlobalIndex::new(globals.imported_count());
+            globals.got_imports.push(entry);
+            globals.got.insert(entry, index);
+        }
+    }
     for &global in &reached.synthetic_globals {
         let index = globals.define(DefinedGlobal::Synthetic(global));
         globals.synthetic.insert(global, index);
@@ -71,8 +86,10 @@ pub fn number(resolution: &Resolution, live: &Live, synthetics: &Synthetics) -> 
         globals.objects.push(indices);
     }
     for &entry in &reached.got {
-        let index = globals.define(DefinedGlobal::Got(entry));
-        globals.got.insert(entry, index);
+        if !globals.got.contains_key(&entry) {
+            let index = globals.define(DefinedGlobal::Got(entry));
+            globals.got.insert(entry, index);
+        }
     }
     for &id in &live.exports {
         if resolution.symbols[id].kind == SymbolKind::Data {
@@ -86,7 +103,12 @@ pub fn number(resolution: &Resolution, live: &Live, synthetics: &Synthetics) -> 
 impl Globals {
     fn define(&mut self, global: DefinedGlobal) -> GlobalIndex {
         self.defined.push(global);
-        GlobalIndex::new(self.imports.len() + self.defined.len() - 1)
+        GlobalIndex::new(self.imported_count() + self.defined.len() - 1)
+    }
+
+    /// How many it imports.
+    pub fn imported_count(&self) -> usize {
+        self.imports.len() + self.got_imports.len()
     }
 
     /// The index of one that the linker defines, if it is live.

@@ -52,7 +52,7 @@ pub fn number<'a>(
     let functions = functions::number(resolution, live, folds, synthetics, options)?;
     let tags = tags::number(resolution, live);
     Ok(IndexSpaces {
-        globals: globals::number(resolution, live, synthetics),
+        globals: globals::number(resolution, live, synthetics, options),
         tables: tables::number(resolution, live, layout, &functions, options),
         types: types::number(resolution, live, synthetics, &functions, &tags),
         functions,

@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 
 use crate::index::{Index, IndexVec, ObjTable, ObjectId, SymbolId, TableIndex, TableSlot, Within};
 use crate::indices::functions::Functions;
+use crate::input::object::FUNCTION_TABLE;
 use crate::layout::Layout;
 use crate::live::Live;
 use crate::options::Options;
@@ -38,12 +39,20 @@ pub fn number(
         count += 1;
         TableIndex::new(count - 1)
     };
-    if live.reached.function_table && options.table.import {
+    let wanted =
+        live.reached.function_table || !live.address_taken.is_empty() || options.table.export;
+    if wanted && options.table.import {
         tables.function_table = Some(next());
     }
     for &id in &live.imports {
-        if resolution.symbols[id].kind == SymbolKind::Table {
-            tables.imported.insert(id, next());
+        let symbol = &resolution.symbols[id];
+        if symbol.kind == SymbolKind::Table {
+            let index = next();
+            tables.imported.insert(id, index);
+            // An object imports it as any other.
+            if options.is_relocatable() && symbol.name == FUNCTION_TABLE {
+                tables.function_table = Some(index);
+            }
         }
     }
     let mut elements: Vec<FunctionRef> = live.address_taken.iter().copied().collect();
@@ -52,8 +61,7 @@ pub fn number(
         let slot = TableSlot(layout.table_base.0 + position as u32);
         tables.slots.insert(function, slot);
     }
-    let wanted = live.reached.function_table || !elements.is_empty() || options.table.export;
-    if tables.function_table.is_none() && wanted {
+    if tables.function_table.is_none() && wanted && !options.is_relocatable() {
         tables.function_table = Some(next());
     }
     tables.elements = elements;
@@ -72,6 +80,11 @@ impl Tables {
     /// The slot of a function whose address is taken.
     pub fn slot(&self, function: FunctionRef) -> Option<TableSlot> {
         self.slots.get(&function).copied()
+    }
+
+    /// Whether an imported table is the table of functions.
+    pub fn is_function_table(&self, id: SymbolId) -> bool {
+        self.function_table.is_some() && self.imported(id) == self.function_table
     }
 
     /// The index of an imported table.

@@ -59,8 +59,7 @@ impl<'a> Types<'a> {
 /// The type of an imported function or tag. One that is never called has none,
 /// so any will do.
 pub fn import_type<'a>(resolution: &Resolution<'a>, id: SymbolId) -> Signature<'a> {
-    let signature = resolution.symbols[id].import.signature;
-    signature.unwrap_or(Signature::NOTHING)
+    resolution.symbol_type(id).unwrap_or(Signature::NOTHING)
 }
 
 /// The type of a function that the module defines.

@@ -4,6 +4,7 @@
 use object::read::archive::{ArchiveFile, ArchiveMember, ArchiveOffset};
 
 use crate::error::{Damage, Errors, Result, Unsupported};
+use crate::input::reader;
 use crate::origin::ObjectName;
 
 /// An archive whose members are read on demand.
@@ -122,5 +123,6 @@ impl<'a> Archive<'a> {
 /// rustc's metadata: no Wasm before 1.95, a Wasm file without code since.
 fn is_rustc_metadata(member: Member) -> bool {
     let by_name = |name: &str| name == "lib.rmeta" || name.ends_with(".rmeta-link");
-    member.name.member.is_some_and(by_name) || !member.bytes.starts_with(b"\0asm")
+    let is_code = member.bytes.starts_with(b"\0asm") || reader::is_bitcode(member.bytes);
+    member.name.member.is_some_and(by_name) || !is_code
 }

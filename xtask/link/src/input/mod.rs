@@ -10,3 +10,4 @@ pub mod linking;
 pub mod object;
 pub mod reader;
 pub mod relocation;
+pub mod stub;

@@ -17,6 +17,11 @@ use crate::input::relocation::Entries;
 use crate::origin::{ObjectName, SymbolKind};
 use crate::signature::Signature;
 
+/// Whether `bytes` begin as LLVM bitcode does, with its wrapper or without.
+pub fn is_bitcode(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"BC\xc0\xde") || bytes.starts_with(b"\xde\xc0\x17\x0b")
+}
+
 /// Reads the object `bytes`.
 ///
 /// # Errors
@@ -24,6 +29,9 @@ use crate::signature::Signature;
 /// If it is no relocatable WebAssembly object for a 32-bit memory, or one of its
 /// tables refers to what is not there.
 pub fn read<'a>(name: ObjectName<'a>, bytes: &'a [u8]) -> Result<Object<'a>> {
+    if is_bitcode(bytes) {
+        return Err(name.unsupported(Unsupported::Bitcode));
+    }
     let mut reader = Reader {
         bytes,
         object: Object::empty(name),
@@ -170,12 +178,18 @@ impl<'a> Reader<'a> {
             Payload::CodeSectionEntry(body) => self.body(&body),
             Payload::DataSection(segments) => self.data(segments),
             Payload::CustomSection(custom) => self.custom(custom),
-            // The function table is made anew; a memory is imported, never
-            // defined; a start function is a module's.
+            // The function table is made anew; so is the memory, which compilers
+            // import and `wasm-ld -r` defines.
             Payload::ElementSection(_) | Payload::DataCountSection { .. } => Ok(()),
-            Payload::MemorySection(_) | Payload::StartSection { .. } => {
-                Err(self.unsupported(Unsupported::FinishedModule))
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    if memory?.memory64 {
+                        return Err(self.unsupported(Unsupported::Memory64));
+                    }
+                }
+                Ok(())
             }
+            Payload::StartSection { .. } => Err(self.unsupported(Unsupported::FinishedModule)),
             other => {
                 let id = other.as_section().map_or(u8::MAX, |(id, _)| id);
                 Err(self.unsupported(Unsupported::Section { id }))

@@ -9,8 +9,6 @@ use crate::options::Options;
 use crate::resolve::resolution::Resolution;
 use crate::symbols::SyntheticGlobal;
 
-/// Bytes of a page of linear memory.
-const PAGE: u64 = 65536;
 const STACK_ALIGN: u64 = 16;
 const HEAP_ALIGN: u64 = 16;
 /// Where data begins without a stack below it; 0 is the null pointer.
@@ -36,6 +34,8 @@ pub struct Memory {
     pub flags: Option<SharedFlags>,
     /// One past the first size.
     pub end: u64,
+    /// Bytes of a page.
+    pub page_size: u64,
     /// First size in pages.
     pub pages: u64,
     /// Largest size in pages.
@@ -86,7 +86,9 @@ pub fn place(
 ) -> Result<Placement> {
     let outputs = &segments.outputs;
     let mut order: Vec<OutputSegmentId> = outputs.indices().collect();
-    order.sort_by_key(|&id| class(outputs[id].name));
+    if !options.is_relocatable() {
+        order.sort_by_key(|&id| class(outputs[id].name));
+    }
     let stack_size = stack_size(resolution, live, options)?;
     let mut at: u64 = 0;
     let mut stack = (0, 0);
@@ -99,6 +101,8 @@ pub fn place(
             return Err(MemoryError::GlobalBaseInStack.into());
         }
         Some(base) => at = base,
+        // Counted from where the last link, or a dynamic linker, puts it.
+        None if options.is_relocatable() || options.is_pic() => {}
         None if !options.stack_first || stack_size == 0 => at = FIRST_DATA,
         None => {}
     }
@@ -161,7 +165,8 @@ pub fn place(
             heap_base: Address(heap_base as u32),
             tls,
             flags,
-            end: size.pages * PAGE,
+            page_size: options.memory.page_size,
+            end: size.pages * options.memory.page_size,
             pages: size.pages,
             max_pages: size.max_pages,
         },
@@ -175,7 +180,10 @@ fn stack_size(resolution: &Resolution, live: &Live, options: &Options) -> Result
         .any(|name| resolution.symbols.find(name).is_some());
     let globals = &live.reached.synthetic_globals;
     let uses_stack = globals.contains(&SyntheticGlobal::StackPointer);
-    let size = if options.keep_unused_stack || uses_stack || is_named {
+    // A dynamic linker's modules share one.
+    let size = if options.is_relocatable() || options.is_pic() {
+        0
+    } else if options.keep_unused_stack || uses_stack || is_named {
         options.memory.stack_size
     } else {
         0
@@ -195,24 +203,25 @@ struct Size {
 /// The size of a memory of which the first `used` bytes are used.
 fn size(used: u64, options: &Options) -> Result<Size> {
     let wanted = &options.memory;
+    let page = wanted.page_size;
     let mut end = used + options.initial_heap;
-    pages(MemorySize::InitialHeap, options.initial_heap)?;
+    pages(MemorySize::InitialHeap, options.initial_heap, page)?;
     if let Some(initial) = wanted.initial {
-        pages(MemorySize::Initial, initial)?;
+        pages(MemorySize::Initial, initial, page)?;
         if end > initial {
             let (what, needed) = (MemorySize::Initial, end);
             return Err(MemoryError::TooSmall { what, needed }.into());
         }
         end = initial;
     }
-    end = end.next_multiple_of(PAGE);
-    let first = pages(MemorySize::Initial, end)?;
+    end = end.next_multiple_of(page);
+    let first = pages(MemorySize::Initial, end, page)?;
     let max_pages = match wanted.max {
         Some(max) if end > max => {
             let (what, needed) = (MemorySize::Maximum, end);
             return Err(MemoryError::TooSmall { what, needed }.into());
         }
-        Some(max) => Some(pages(MemorySize::Maximum, max)?),
+        Some(max) => Some(pages(MemorySize::Maximum, max, page)?),
         // A memory that is shared must have a maximum.
         None if wanted.fixed || wanted.shared => Some(first),
         None => None,
@@ -223,17 +232,12 @@ fn size(used: u64, options: &Options) -> Result<Size> {
     })
 }
 
-fn pages(what: MemorySize, size: u64) -> Result<u64, MemoryError> {
-    match size % PAGE {
-        0 if size <= MEMORY_LIMIT => Ok(size / PAGE),
-        0 => Err(MemoryError::TooLarge {
-            what,
-            limit: MEMORY_LIMIT,
-        }),
-        _ => Err(MemoryError::NotPages {
-            what,
-            size,
-            page: PAGE,
-        }),
+fn pages(what: MemorySize, size: u64, page: u64) -> Result<u64, MemoryError> {
+    // The number of pages has 32 bits, too.
+    let limit = MEMORY_LIMIT.min(page * u64::from(u32::MAX));
+    match size % page {
+        0 if size <= limit => Ok(size / page),
+        0 => Err(MemoryError::TooLarge { what, limit }),
+        _ => Err(MemoryError::NotPages { what, size, page }),
     }
 }

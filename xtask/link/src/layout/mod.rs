@@ -10,7 +10,7 @@ use crate::fold::Folds;
 use crate::index::{Address, IndexVec, ObjSegment, OutputSegmentId, TableSlot, Within};
 use crate::input::object::Referent;
 use crate::layout::memory::{Memory, Placement};
-use crate::layout::segments::{OutputSegment, Segments};
+use crate::layout::segments::{OutputSegment, Position, Segments};
 use crate::live::Live;
 use crate::options::Options;
 use crate::resolve::resolution::{Resolution, Target};
@@ -22,6 +22,8 @@ pub struct Layout<'a> {
     segments: Segments<'a>,
     addresses: IndexVec<OutputSegmentId, Address>,
     order: Vec<OutputSegmentId>,
+    /// Where each is in `order`.
+    numbers: IndexVec<OutputSegmentId, u32>,
     /// The memory and its parts.
     pub memory: Memory,
     /// The table slot of the first function.
@@ -45,13 +47,18 @@ pub fn lay_out<'a>(
         order,
         memory,
     } = memory::place(resolution, live, options, &segments)?;
+    let mut numbers = IndexVec::filled(order.len(), 0);
+    for (number, &id) in order.iter().enumerate() {
+        numbers[id] = number as u32;
+    }
     let layout = Layout {
         segments,
+        numbers,
         addresses,
         order,
         memory,
-        // 0 is the null pointer.
-        table_base: TableSlot(options.table.base.unwrap_or(1)),
+        // 0 is the null pointer, unless a dynamic linker has the table.
+        table_base: TableSlot(options.table.base.unwrap_or(!options.is_pic() as u32)),
     };
     layout.check_bounds(resolution, live)?;
     Ok(layout)
@@ -79,14 +86,31 @@ impl<'a> Layout<'a> {
         outputs.find(|(_, s)| s.name == name).map(|(id, _)| id)
     }
 
+    /// Where `offset` in an object's segment is among the data segments, if that
+    /// is live.
+    fn position(&self, segment: Within<ObjSegment>, offset: u32) -> Option<Position> {
+        let part = self.segments.parts[segment.object][segment.index]?;
+        let offset = match self.segments.merged.get(&segment) {
+            Some(pieces) => pieces.output_offset(offset),
+            None => offset,
+        };
+        Some(Position {
+            output: part.output,
+            offset: part.offset.wrapping_add(offset),
+        })
+    }
+
     /// Address of `offset` in an object's segment, if that is live.
     pub fn segment_address(&self, segment: Within<ObjSegment>, offset: u32) -> Option<Address> {
-        let part = self.segments.parts[segment.object][segment.index]?;
-        let base = self.addresses[part.output].plus(part.offset);
-        Some(match self.segments.merged.get(&segment) {
-            Some(pieces) => base.plus(pieces.output_offset(offset)),
-            None => base.plus(offset),
-        })
+        let at = self.position(segment, offset)?;
+        Some(self.addresses[at.output].plus(at.offset))
+    }
+
+    /// For `offset` in an object's segment, if that is live: which of
+    /// [`Layout::segments`] has it, and the offset there.
+    pub fn within_segments(&self, segment: Within<ObjSegment>, offset: u32) -> Option<(u32, u32)> {
+        let at = self.position(segment, offset)?;
+        Some((self.numbers[at.output], at.offset))
     }
 
     /// The address of a data symbol that the linker defines.
@@ -105,6 +129,7 @@ impl<'a> Layout<'a> {
                 let part = self.segments.zero_byte?;
                 self.addresses[part.output].plus(part.offset)
             }
+            LinkerAddress::PageSize => Address(memory.page_size as u32),
             LinkerAddress::Absolute(address) => Address(*address),
             LinkerAddress::SegmentStart(name) => self.addresses[self.find(name)?],
             LinkerAddress::SegmentStop(name) => {

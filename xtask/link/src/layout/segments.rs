@@ -52,6 +52,8 @@ pub struct OutputSegment<'a> {
     pub parts: Vec<Part>,
     /// All zero: it has no bytes in the module.
     pub is_zero: bool,
+    /// `SEGMENT_*` of all parts together.
+    pub flags: u32,
 }
 
 impl<'a> OutputSegment<'a> {
@@ -62,6 +64,7 @@ impl<'a> OutputSegment<'a> {
             align: 0,
             parts: Vec::new(),
             is_zero: name.starts_with(ZERO),
+            flags: 0,
         }
     }
 }
@@ -110,11 +113,17 @@ pub fn collect<'a>(
                 continue;
             }
             let segment = &object.segments[index];
-            let name = output_name(segment.name, segment.flags, options);
-            let output = *by_name.entry(name).or_insert_with(|| {
+            let mut add = |name| {
                 inputs.push(Vec::new());
                 outputs.push(OutputSegment::empty(name))
-            });
+            };
+            let output = if options.is_relocatable() {
+                // The final link may leave out each of them.
+                add(segment.name)
+            } else {
+                let name = output_name(segment.name, segment.flags, options);
+                *by_name.entry(name).or_insert_with(|| add(name))
+            };
             inputs[crate::index::Index::get(output)].push(Within::new(id, index));
         }
     }
@@ -168,6 +177,7 @@ impl<'p, 'a> Filler<'p, 'a> {
 
     fn is_merged(&self, segment: &Segment) -> bool {
         self.options.merge_strings
+            && !self.options.is_relocatable()
             && segment.flags & SEGMENT_STRINGS != 0
             && segment.align == 0
             && !segment.data.is_empty()
@@ -202,6 +212,7 @@ impl<'p, 'a> Filler<'p, 'a> {
             } else {
                 size = size.next_multiple_of(1 << segment.align);
                 output.align = output.align.max(segment.align);
+                output.flags |= segment.flags;
                 let offset = size as u32;
                 output.parts.push(Part::Segment {
                     segment: input,
@@ -259,10 +270,13 @@ fn zeros(
     options: &Options,
 ) -> bool {
     let has_zeros = outputs.iter().any(|s| s.is_zero && s.size > 0);
-    if options.memory.import.is_none() || !has_zeros {
+    // Symbols lie in segments that are in the file; all data of a module that is
+    // placed by a dynamic linker is one segment.
+    let is_written = options.keeps_relocations() || options.is_pic();
+    if !has_zeros || (options.memory.import.is_none() && !is_written) {
         return false;
     }
-    let can_fill = resolution.features.contains("bulk-memory");
+    let can_fill = resolution.features.contains("bulk-memory") && !is_written;
     if !can_fill {
         for output in outputs.iter_mut() {
             output.is_zero = false;

@@ -12,11 +12,11 @@ use crate::index::{
 };
 use crate::input::object::{FUNCTION_TABLE, Object, ObjectSymbol, Referent, SEGMENT_RETAIN};
 use crate::input::relocation::Relocation;
-use crate::options::Options;
+use crate::options::{Options, OutputKind};
 use crate::origin::SymbolKind;
 use crate::resolve::resolution::{Chunk, FunctionRef, Resolution, Target};
 use crate::signature::Signature;
-use crate::symbols::{Action, Definition, LinkerAddress, SyntheticGlobal};
+use crate::symbols::{Action, Definition, LinkerAddress, Symbol, SyntheticGlobal};
 
 /// A symbol whose address or table slot code reads from a global
 /// (position-independent code).
@@ -36,6 +36,33 @@ impl GotEntry {
             Target::Object(symbol) => GotEntry::Local(symbol),
         }
     }
+
+    /// Whether the dynamic linker fills it in, or the final link does, since another
+    /// module may have the symbol.
+    pub fn is_imported(self, resolution: &Resolution, options: &Options) -> bool {
+        match self {
+            GotEntry::Shared(id) => {
+                let symbol = &resolution.symbols[id];
+                let is_open = options.is_dynamic() || options.is_relocatable();
+                !symbol.is_defined() && is_open && !may_be_null(symbol, options)
+            }
+            GotEntry::Local(symbol) => {
+                let symbol = resolution.object_symbol(symbol);
+                let is_hidden = symbol.flags.contains(SymbolFlags::VISIBILITY_HIDDEN);
+                let is_others = options.kind == OutputKind::Shared
+                    && !options.symbolic
+                    && !symbol.is_local()
+                    && !is_hidden;
+                is_others || options.is_relocatable()
+            }
+        }
+    }
+}
+
+/// Whether an undefined function is nowhere if this link has none.
+fn may_be_null(symbol: &Symbol, options: &Options) -> bool {
+    let is_last = !options.is_relocatable() && !options.is_pic();
+    symbol.kind == SymbolKind::Function && symbol.is_weak() && is_last
 }
 
 /// What is reached of an object.
@@ -97,6 +124,11 @@ pub struct Reached<'a> {
     pub bounds: Vec<SymbolId>,
     /// Symbols that nothing defines, with the first object that uses each.
     pub undefined: Vec<(SymbolId, Option<ObjectId>)>,
+    /// Undefined functions that are called, not only pointed to.
+    pub called_undefined: BTreeSet<SymbolId>,
+    /// Weak functions of a shared library that other modules may replace, and that
+    /// are called.
+    pub replaceable: BTreeSet<SymbolId>,
     /// Weak functions that nothing defines, but that are called.
     pub called_weak: BTreeSet<SymbolId>,
     /// For the report: what first reached a chunk.
@@ -115,12 +147,18 @@ pub fn reach<'a>(
     exports: &[SymbolId],
 ) -> Result<Reached<'a>> {
     let mut marker = Marker::new(resolution, options);
-    marker.roots(exports);
-    marker.run()?;
-    if !options.gc_sections {
-        marker.everything();
+    if options.is_relocatable() {
+        marker.whole_objects();
+        marker.references();
+    } else {
+        marker.roots(exports);
         marker.run()?;
+        if !options.gc_sections {
+            marker.whole_objects();
+            marker.named(SyntheticGlobal::StackPointer.name());
+        }
     }
+    marker.run()?;
     Errors::check(marker.errors)?;
     Ok(marker.reached)
 }
@@ -157,6 +195,8 @@ impl<'p, 'a> Marker<'p, 'a> {
                 call_types: Vec::new(),
                 bounds: Vec::new(),
                 undefined: Vec::new(),
+                called_undefined: BTreeSet::new(),
+                replaceable: BTreeSet::new(),
                 called_weak: BTreeSet::new(),
                 reached_from: HashMap::new(),
             },
@@ -193,8 +233,18 @@ impl<'p, 'a> Marker<'p, 'a> {
             }
         }
         let table = &self.options.table;
+        if self.options.is_pic() {
+            self.named("__memory_base");
+            self.named("__table_base");
+        }
         self.reached.function_table |=
             table.export || (table.import && symbols.find(FUNCTION_TABLE).is_some());
+    }
+
+    fn named(&mut self, name: &str) {
+        if let Some(id) = self.resolution.symbols.find(name) {
+            self.symbol(self.resolution.shared_target(id), None);
+        }
     }
 
     /// Marks what an object brings along as soon as it is part of the module.
@@ -301,7 +351,7 @@ impl<'p, 'a> Marker<'p, 'a> {
                 let base = SyntheticGlobal::TlsBase;
                 self.reached.synthetic_globals.insert(base);
             }
-            Action::Trap | Action::ReturnZero | Action::CallCtors => {}
+            Action::Trap | Action::ReturnZero | Action::CallCtors | Action::ApplyDataRelocs => {}
         }
     }
 
@@ -333,6 +383,24 @@ impl<'p, 'a> Marker<'p, 'a> {
             self.errors.push(discarded(resolution, symbol, group));
             return;
         }
+        let entry = GotEntry::of(target);
+        if self.options.is_dynamic() && entry_is_needed(relocation.ty) {
+            let is_absolute = matches!(
+                target,
+                Target::Shared(_, Definition::Address(LinkerAddress::Absolute(_)))
+            );
+            let imported = entry.is_imported(resolution, self.options);
+            let in_code = !matches!(relocation.ty, TableIndexI32 | MemoryAddrI32);
+            if in_code && (imported || self.options.is_pic()) && !is_absolute {
+                self.errors.push(absolute(resolution, symbol, relocation));
+                return;
+            }
+            if imported {
+                self.reached.got.insert(entry);
+                self.symbol(target, Some(id));
+                return;
+            }
+        }
         match relocation.ty {
             // A weak function that nothing defines: its address is null.
             TableIndexSleb | TableIndexI32 | TableIndexRelSleb if !self.take_address(target) => {
@@ -344,23 +412,43 @@ impl<'p, 'a> Marker<'p, 'a> {
                 {
                     self.reached.objects[callee.object].calls[index] += 1;
                 }
+                if let Some(id) = self.replaceable(symbol) {
+                    self.reached.replaceable.insert(id);
+                }
+                if let Target::Shared(id, Definition::Undefined | Definition::Lazy(_)) = target {
+                    self.reached.called_undefined.insert(id);
+                }
                 if let Target::Shared(id, Definition::Undefined | Definition::Lazy(_)) = target
-                    && resolution.symbols[id].is_weak()
+                    && may_be_null(&self.resolution.symbols[id], self.options)
                 {
                     self.reached.called_weak.insert(id);
                     return;
                 }
             }
             GlobalIndexLeb | GlobalIndexI32 if resolution.is_got_entry(target) => {
-                self.reached.got.insert(GotEntry::of(target));
+                self.reached.got.insert(entry);
                 let is_function = resolution.object_symbol(symbol).kind == SymbolKind::Function;
-                if is_function && !self.take_address(target) {
+                let is_imported = entry.is_imported(resolution, self.options);
+                // An object has all pointers to functions in its table.
+                let is_own = !is_imported || self.options.is_relocatable();
+                if is_function && is_own && !self.take_address(target) {
                     return;
                 }
             }
             _ => {}
         }
         self.symbol(target, Some(id));
+    }
+
+    /// The shared symbol of a weak function that other modules may replace.
+    fn replaceable(&self, symbol: Within<ObjSymbol>) -> Option<SymbolId> {
+        let id = self.resolution.objects[symbol.object].bindings[symbol.index]?;
+        let shared = &self.resolution.symbols[id];
+        let may_be = self.options.kind == OutputKind::Shared
+            && shared.is_weak()
+            && shared.is_defined()
+            && !shared.is_hidden();
+        may_be.then_some(id)
     }
 
     /// Notes that a function's address is taken; whether that is not null.
@@ -371,7 +459,7 @@ impl<'p, 'a> Marker<'p, 'a> {
         let is_null = match function {
             FunctionRef::Object(_) => false,
             FunctionRef::Synthetic(id) => self.resolution.synthetic[id].action == Action::Trap,
-            FunctionRef::Undefined(id) => self.resolution.symbols[id].is_weak(),
+            FunctionRef::Undefined(id) => may_be_null(&self.resolution.symbols[id], self.options),
         };
         if !is_null {
             self.reached.address_taken.insert(function);
@@ -379,7 +467,17 @@ impl<'p, 'a> Marker<'p, 'a> {
         !is_null
     }
 
-    fn everything(&mut self) {
+    /// Marks all undefined symbols that objects list: an object has them though
+    /// nothing refers to them, so that archives' members are extracted.
+    fn references(&mut self) {
+        for (id, symbol) in self.resolution.symbols.enumerate() {
+            if !symbol.is_defined() && symbol.wanted_by.is_some() {
+                self.symbol(self.resolution.shared_target(id), symbol.wanted_by);
+            }
+        }
+    }
+
+    fn whole_objects(&mut self) {
         for (id, object) in self.resolution.all_objects() {
             self.enter(id);
             for function in object.functions.indices() {
@@ -393,8 +491,25 @@ impl<'p, 'a> Marker<'p, 'a> {
             reached.tags = IndexVec::filled(object.tags.len(), true);
             reached.tables = IndexVec::filled(object.tables.len(), true);
         }
-        let stack_pointer = SyntheticGlobal::StackPointer;
-        self.reached.synthetic_globals.insert(stack_pointer);
+    }
+}
+
+/// Whether a relocation of this type writes an address that another module decides.
+fn entry_is_needed(ty: RelocationType) -> bool {
+    use RelocationType::*;
+    matches!(
+        ty,
+        TableIndexI32 | TableIndexSleb | MemoryAddrI32 | MemoryAddrSleb | MemoryAddrLeb
+    )
+}
+
+/// An error about code with an address in it that is not known yet.
+fn absolute(resolution: &Resolution, symbol: Within<ObjSymbol>, relocation: &Relocation) -> Error {
+    let object = resolution.object(symbol.object);
+    Error::NotPositionIndependent {
+        origin: object.name.into(),
+        ty: format!("{:?}", relocation.ty),
+        symbol: object.symbols[symbol.index].name.to_owned(),
     }
 }
 

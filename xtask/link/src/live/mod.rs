@@ -47,7 +47,10 @@ pub struct Live<'a> {
 /// If a live symbol is undefined and no option says what to do about it, or an
 /// export that the caller names is not there.
 pub fn mark<'a>(resolution: &Resolution<'a>, options: &Options) -> Result<Live<'a>> {
-    let exports = exports::exports(resolution, options)?;
+    let exports = match options.is_relocatable() {
+        true => Vec::new(),
+        false => exports::exports(resolution, options)?,
+    };
     let reached = mark::reach(resolution, options, &exports)?;
     let Settled {
         imports,
@@ -58,9 +61,14 @@ pub fn mark<'a>(resolution: &Resolution<'a>, options: &Options) -> Result<Live<'
     for trap in &traps {
         address_taken.remove(&FunctionRef::Undefined(trap.symbol));
     }
+    let constructors = match options.is_relocatable() {
+        // The final link calls them.
+        true => Vec::new(),
+        false => constructors::in_order(resolution, &reached, &imports, &traps)?,
+    };
     Ok(Live {
         address_taken,
-        constructors: constructors::in_order(resolution, &reached, &imports, &traps)?,
+        constructors,
         constructors_called: reached.synthetic[resolution.call_ctors],
         reached,
         imports,

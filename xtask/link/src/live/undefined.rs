@@ -9,6 +9,7 @@ use crate::options::{Options, Unresolved};
 use crate::origin::SymbolKind;
 use crate::resolve::resolution::Resolution;
 use crate::signature::demangle;
+use crate::symbols::Symbol;
 
 /// An undefined function whose calls trap, and whose address is null.
 #[derive(Debug, Clone)]
@@ -46,6 +47,23 @@ pub fn settle(resolution: &Resolution, options: &Options, reached: &Reached) -> 
     let mut errors = Vec::new();
     for &(id, user) in &reached.undefined {
         let symbol = &resolution.symbols[id];
+        if options.is_relocatable() {
+            if symbol.kind != SymbolKind::Data {
+                settled.imports.push(id);
+            }
+            continue;
+        }
+        let is_weak_function = symbol.kind == SymbolKind::Function && symbol.is_weak();
+        let is_null = is_weak_function && !options.is_pic();
+        if options.is_dynamic() && is_looked_for(symbol, options) && !is_null {
+            // An address that is only pointed to comes from the GOT.
+            if symbol.kind != SymbolKind::Data
+                && (symbol.kind != SymbolKind::Function || reached.called_undefined.contains(&id))
+            {
+                settled.imports.push(id);
+            }
+            continue;
+        }
         // Only these have a null.
         let has_null = matches!(symbol.kind, SymbolKind::Function | SymbolKind::Data);
         if symbol.is_weak() && has_null {
@@ -79,8 +97,16 @@ pub fn settle(resolution: &Resolution, options: &Options, reached: &Reached) -> 
             });
         }
     }
+    // Calls go to whichever module has the first.
+    settled.imports.extend(&reached.replaceable);
     Errors::check(errors)?;
     Ok(settled)
+}
+
+/// Whether a dynamic linker is to find an undefined symbol; it has to be no error if
+/// it does not find a weak one.
+fn is_looked_for(symbol: &Symbol, options: &Options) -> bool {
+    options.unresolved == Unresolved::Dynamic || symbol.is_weak() || symbol.is_host
 }
 
 fn may_be_import(

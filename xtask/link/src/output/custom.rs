@@ -95,7 +95,7 @@ fn by_name<'a>(
     let mut sections: Vec<(&'a str, Vec<Within<ObjCustom>>)> = Vec::new();
     let mut positions: HashMap<&'a str, usize> = HashMap::new();
     for (id, object) in resolution.all_objects() {
-        let is_live = live.reached.objects[id].has_part();
+        let is_live = options.is_relocatable() || live.reached.objects[id].has_part();
         for (index, custom) in object.customs.enumerate() {
             let is_debug = custom.name.starts_with(".debug_");
             // Nothing of the module lies in a dead object, so there is nothing
@@ -143,6 +143,15 @@ fn tombstone(name: &str) -> Option<u32> {
 }
 
 impl CustomSection<'_> {
+    /// The objects' sections and where each begins, unless they are merged: then
+    /// they have no relocations.
+    pub fn inputs(&self) -> &[(Within<ObjCustom>, usize)] {
+        match &self.contents {
+            Contents::Merged(_) => &[],
+            Contents::Joined { inputs, .. } => inputs,
+        }
+    }
+
     /// Bytes of the contents.
     pub fn size(&self) -> usize {
         match &self.contents {

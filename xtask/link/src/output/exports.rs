@@ -22,6 +22,10 @@ pub fn section(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
         section: ExportSection::new(),
         names: BTreeSet::new(),
     };
+    if parts.options.is_relocatable() {
+        exports.names_of_objects(parts)?;
+        return exports.finish(out);
+    }
     let imports = &parts.indices.functions.imports;
     let wasi = parts.options.memory.export_for_wasi
         && imports.iter().any(|&id| {
@@ -43,10 +47,7 @@ pub fn section(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
     if let (true, Some(table)) = (parts.options.table.export, table) {
         exports.add(FUNCTION_TABLE, ExportKind::Table, table.into())?;
     }
-    if !exports.section.is_empty() {
-        exports.section.append_to(out);
-    }
-    Ok(())
+    exports.finish(out)
 }
 
 struct Exports<'p> {
@@ -55,6 +56,26 @@ struct Exports<'p> {
 }
 
 impl<'p> Exports<'p> {
+    /// The names under which the final link will export functions.
+    fn names_of_objects(&mut self, parts: &Parts<'p, '_>) -> Result<()> {
+        for (id, object) in parts.resolution.all_objects() {
+            for &(function, name) in &object.export_names {
+                let function = FunctionRef::Object(Within::new(id, function));
+                if let Some(index) = parts.indices.functions.index(function) {
+                    self.add(name, ExportKind::Func, index.into())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, out: &mut Vec<u8>) -> Result<()> {
+        if !self.section.is_empty() {
+            self.section.append_to(out);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, name: &'p str, kind: ExportKind, index: u32) -> Result<()> {
         self.section.export(name, kind, index);
         if self.names.insert(name) {

@@ -8,7 +8,6 @@ use wasm_encoder::{NameMap, NameSection, Section};
 use crate::indices::functions::DefinedFunction;
 use crate::indices::globals::DefinedGlobal;
 use crate::input::object::Referent;
-use crate::live::mark::GotEntry;
 use crate::output::parts::Parts;
 use crate::signature::demangle;
 
@@ -95,8 +94,15 @@ fn defined_functions<'p>(parts: &Parts<'p, '_>) -> Vec<&'p str> {
 fn globals(parts: &Parts) -> NameMap {
     let globals = &parts.indices.globals;
     let mut names = NameMap::new();
+    let imports = globals.imports.iter();
+    let imports = imports.map(|&id| &*parts.resolution.symbols[id].name);
+    let got = globals.got_imports.iter();
+    let got = got.map(|&entry| parts.got_symbol(entry).1);
+    for (index, name) in imports.chain(got).enumerate() {
+        names.append(index as u32, name);
+    }
     for (position, global) in globals.defined.iter().enumerate() {
-        let index = globals.imports.len() + position;
+        let index = globals.imported_count() + position;
         names.append(index as u32, &global_name(parts, global));
     }
     names
@@ -113,10 +119,7 @@ fn global_name<'p>(parts: &Parts<'p, '_>, global: &DefinedGlobal) -> Cow<'p, str
             symbol.map_or("", |symbol| symbol.name).into()
         }
         DefinedGlobal::Got(entry) => {
-            let name = match entry {
-                GotEntry::Shared(id) => &parts.resolution.symbols[id].name,
-                GotEntry::Local(symbol) => parts.resolution.object_symbol(symbol).name,
-            };
+            let (_, name) = parts.got_symbol(entry);
             format!("GOT.data.internal.{name}").into()
         }
         DefinedGlobal::ExportedData(id) => (&*parts.resolution.symbols[id].name).into(),

@@ -1,11 +1,14 @@
 //! What the phases before made, together.
 
 use crate::fold::Folds;
+use crate::index::GlobalIndex;
 use crate::indices::IndexSpaces;
 use crate::input::object::Referent;
 use crate::layout::Layout;
 use crate::live::Live;
+use crate::live::mark::GotEntry;
 use crate::options::Options;
+use crate::origin::SymbolKind;
 use crate::resolve::resolution::{FunctionRef, Resolution};
 use crate::synthetic::Synthetics;
 
@@ -29,6 +32,30 @@ pub struct Parts<'p, 'a> {
 }
 
 impl<'p> Parts<'p, '_> {
+    /// The global by which a dynamic linker places the module: `__memory_base`, or
+    /// `__table_base`.
+    pub fn place(&self, name: &str) -> Option<GlobalIndex> {
+        let id = self.resolution.symbols.find(name)?;
+        self.indices
+            .globals
+            .imported(id)
+            .filter(|_| self.options.is_pic())
+    }
+
+    /// The kind and name of the symbol that a GOT entry is for.
+    pub fn got_symbol(&self, entry: GotEntry) -> (SymbolKind, &'p str) {
+        match entry {
+            GotEntry::Shared(id) => {
+                let symbol = &self.resolution.symbols[id];
+                (symbol.kind, &symbol.name)
+            }
+            GotEntry::Local(at) => {
+                let symbol = self.resolution.object_symbol(at);
+                (symbol.kind, symbol.name)
+            }
+        }
+    }
+
     /// A function's name, as its symbol has it.
     pub fn function_name(&self, function: FunctionRef) -> &'p str {
         match function {

@@ -1,6 +1,8 @@
 //! The sections that say what the module was made by and needs: `producers` and
 //! `target_features`.
 
+use std::collections::BTreeMap;
+
 use wasm_encoder::{CustomSection, Encode, ProducersField, ProducersSection, Section};
 use wasmparser::{BinaryReader, ProducersSectionReader};
 
@@ -57,13 +59,21 @@ pub fn producers(parts: &Parts, out: &mut Vec<u8>) {
 /// The features that the module may use.
 pub fn target_features(parts: &Parts, out: &mut Vec<u8>) {
     let allowed = &parts.resolution.features;
-    if allowed.is_empty() || !parts.options.keeps("target_features") {
+    // What another object must not use, the final link has to know.
+    let disallowed = match parts.options.is_relocatable() {
+        true => features::disallowed(parts.resolution),
+        false => BTreeMap::new(),
+    };
+    let count = allowed.len() + disallowed.len();
+    if count == 0 || !parts.options.keeps("target_features") {
         return;
     }
     let mut data = Vec::new();
-    allowed.len().encode(&mut data);
-    for name in allowed {
-        data.push(features::USED);
+    count.encode(&mut data);
+    let used = allowed.iter().map(|name| (features::USED, name));
+    let disallowed = disallowed.keys().map(|name| (features::DISALLOWED, name));
+    for (policy, name) in used.chain(disallowed) {
+        data.push(policy);
         name.encode(&mut data);
     }
     CustomSection {

@@ -51,7 +51,11 @@ fn memory_type(parts: &Parts) -> MemoryType {
         maximum: parts.layout.memory.max_pages,
         memory64: false,
         shared: parts.options.memory.shared,
-        page_size_log2: None,
+        page_size_log2: match parts.layout.memory.page_size {
+            // What it is without a word.
+            65536 => None,
+            size => Some(size.trailing_zeros()),
+        },
     }
 }
 
@@ -59,7 +63,7 @@ fn function_table_type(parts: &Parts) -> TableType {
     let elements = parts.indices.tables.elements.len() as u64;
     let size = u64::from(parts.layout.table_base.0) + elements;
     let table = &parts.options.table;
-    let fixed = !table.growable && !table.import;
+    let fixed = !table.growable && !table.import && !parts.options.is_relocatable();
     TableType {
         element_type: RefType::FUNCREF,
         table64: false,
@@ -92,6 +96,14 @@ pub fn imports(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
         let ty = import_type(parts, id).ok_or_else(|| untyped(symbol))?;
         imports.import(module, name, ty);
     }
+    for &entry in &parts.indices.globals.got_imports {
+        let (kind, name) = parts.got_symbol(entry);
+        let module = match kind {
+            SymbolKind::Function => "GOT.func",
+            _ => "GOT.mem",
+        };
+        imports.import(module, name, i32_global(true));
+    }
     if !imports.is_empty() {
         imports.append_to(out);
     }
@@ -121,6 +133,9 @@ fn import_type(parts: &Parts, id: SymbolId) -> Option<EntityType> {
             .global_type(symbol.import.global?)
             .ok()?
             .into(),
+        SymbolKind::Table if parts.indices.tables.is_function_table(id) => {
+            function_table_type(parts).into()
+        }
         SymbolKind::Table => RoundtripReencoder
             .table_type(symbol.import.table?)
             .ok()?
@@ -146,7 +161,8 @@ pub fn functions(parts: &Parts, out: &mut Vec<u8>) {
 /// The tables that the module defines.
 pub fn tables(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
     let mut tables = TableSection::new();
-    if parts.indices.tables.function_table.is_some() && !parts.options.table.import {
+    let table = parts.indices.tables.function_table;
+    if table.is_some() && !parts.options.table.import && !parts.options.is_relocatable() {
         tables.table(function_table_type(parts));
     }
     for &table in &parts.indices.tables.defined {
@@ -184,18 +200,22 @@ pub fn tags(parts: &Parts, out: &mut Vec<u8>) {
     tags.append_to(out);
 }
 
+fn i32_global(mutable: bool) -> GlobalType {
+    GlobalType {
+        val_type: ValType::I32,
+        mutable,
+        shared: false,
+    }
+}
+
 /// The globals that the module defines.
 pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
     if parts.indices.globals.defined.is_empty() {
         return Ok(());
     }
     let memory = &parts.layout.memory;
+    let is_pic = parts.options.is_pic();
     let mut globals = GlobalSection::new();
-    let i32_type = |mutable| GlobalType {
-        val_type: ValType::I32,
-        mutable,
-        shared: false,
-    };
     for global in &parts.indices.globals.defined {
         let (mutable, value) = match *global {
             DefinedGlobal::Synthetic(SyntheticGlobal::StackPointer) => (true, memory.stack_high.0),
@@ -203,11 +223,12 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
             DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) if parts.options.memory.shared => {
                 (true, 0)
             }
-            DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => (false, memory.tls.base.0),
+            // A start function adds where a dynamic linker puts them.
+            DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => (is_pic, memory.tls.base.0),
             DefinedGlobal::Synthetic(SyntheticGlobal::TlsSize) => (false, memory.tls.size),
             DefinedGlobal::Synthetic(SyntheticGlobal::TlsAlign) => (false, memory.tls.align),
             DefinedGlobal::InitDone => (true, 0),
-            DefinedGlobal::Got(entry) => (false, got_value(parts, entry)),
+            DefinedGlobal::Got(entry) => (is_pic, got_value(parts, entry)),
             DefinedGlobal::ExportedData(id) => {
                 let target = parts.resolution.shared_target(id);
                 (false, address_or_null(parts, target))
@@ -223,7 +244,7 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
                 continue;
             }
         };
-        globals.global(i32_type(mutable), &ConstExpr::i32_const(value as i32));
+        globals.global(i32_global(mutable), &ConstExpr::i32_const(value as i32));
     }
     globals.append_to(out);
     Ok(())
@@ -267,7 +288,7 @@ pub fn start(parts: &Parts, out: &mut Vec<u8>) {
 /// The functions in the function table.
 pub fn elements(parts: &Parts, out: &mut Vec<u8>) {
     let tables = &parts.indices.tables;
-    if tables.elements.is_empty() {
+    if tables.elements.is_empty() || tables.function_table.is_none() {
         return;
     }
     let index = |&function| parts.indices.functions.index(function);
@@ -283,7 +304,10 @@ pub fn elements(parts: &Parts, out: &mut Vec<u8>) {
             .function_table
             .map(u32::from)
             .filter(|&table| table != 0),
-        &ConstExpr::i32_const(parts.layout.table_base.0 as i32),
+        &match parts.place("__table_base") {
+            Some(base) => ConstExpr::global_get(base.into()),
+            None => ConstExpr::i32_const(parts.layout.table_base.0 as i32),
+        },
         Elements::Functions(functions.into()),
     );
     elements.append_to(out);

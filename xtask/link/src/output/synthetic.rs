@@ -7,6 +7,7 @@ use crate::error::{Error, Result, UndefinedReason, UndefinedSymbol};
 use crate::index::SyntheticIndex;
 use crate::origin::SymbolKind;
 use crate::output::data::{self, DataSegment};
+use crate::output::dynamic;
 use crate::output::parts::Parts;
 use crate::resolve::resolution::FunctionRef;
 use crate::symbols::{PanicShape, SyntheticGlobal};
@@ -36,6 +37,8 @@ pub fn body(parts: &Parts, added: SyntheticIndex) -> Result<Vec<u8>> {
                 code.unreachable();
             }
         },
+        Body::ApplyDataRelocs => dynamic::apply_data_relocs(code, parts)?,
+        Body::ApplyGlobalRelocs => dynamic::apply_global_relocs(code, parts),
         Body::CallCtors => call_constructors(code, parts)?,
         Body::Panic(shape) => panic(code, parts, shape, params)?,
         Body::InitTls => init_tls(code, parts),

@@ -15,7 +15,7 @@ use crate::input::relocation::Relocation;
 use crate::layout::Layout;
 use crate::live::mark::GotEntry;
 use crate::origin::SymbolKind;
-use crate::resolve::resolution::{Resolution, Target};
+use crate::resolve::resolution::{FunctionRef, Resolution, Target};
 use crate::symbols::Definition;
 
 /// What a symbol is in the module.
@@ -92,6 +92,25 @@ impl<'p, 'a> Values<'p, 'a> {
     }
 
     fn symbol(&self, symbol: Within<ObjSymbol>) -> Value {
+        let declared = self.resolution.object_symbol(symbol);
+        if let Referent::Section(custom) = declared.referent {
+            return Value::Section(custom);
+        }
+        let value = self.target(declared.kind, self.resolution.target(symbol));
+        // Calls of what other modules may replace go to an import.
+        let bound = self.resolution.objects[symbol.object].bindings[symbol.index];
+        let import = bound.map(FunctionRef::Undefined);
+        match (
+            value,
+            import.and_then(|it| self.indices.functions.index(it)),
+        ) {
+            (Value::Function(_, slot), Some(import)) => Value::Function(import, slot),
+            _ => value,
+        }
+    }
+
+    /// What a symbol of this kind that stands for `target` is in the module.
+    pub fn target(&self, kind: SymbolKind, target: Target) -> Value {
         let IndexSpaces {
             functions,
             globals,
@@ -99,9 +118,7 @@ impl<'p, 'a> Values<'p, 'a> {
             tags,
             ..
         } = self.indices;
-        let target = self.resolution.target(symbol);
-        let declared = self.resolution.object_symbol(symbol);
-        let found = match declared.kind {
+        let found = match kind {
             SymbolKind::Function => {
                 let function = self.resolution.target_function(target);
                 function.and_then(|function| {
@@ -142,10 +159,7 @@ impl<'p, 'a> Values<'p, 'a> {
                 Target::Shared(id, _) => tables.imported(id),
             }
             .map(|index| Value::Other(index.into())),
-            SymbolKind::Section => match declared.referent {
-                Referent::Section(custom) => Some(Value::Section(custom)),
-                _ => None,
-            },
+            SymbolKind::Section => None,
         };
         found.unwrap_or(Value::Absent)
     }

@@ -16,6 +16,7 @@ use crate::input::object::{Object, ObjectSymbol, Referent};
 use crate::options::Options;
 use crate::origin::{ObjectName, Origin, SymbolKind};
 use crate::resolve::resolution::JoinedObject;
+use crate::resolve::trace::{Event, Traced};
 use crate::signature::Signature;
 use crate::symbols::{Definition, ImportAs, Symbol, SymbolTable};
 
@@ -57,6 +58,8 @@ pub struct Binder<'a> {
     /// Functions declared for the host: no definition of the same name replaces
     /// them.
     pub host: HashMap<HostImport<'a>, SymbolId>,
+    /// What happened to symbols that are traced.
+    pub traced: Vec<Traced>,
     names: IndexVec<ObjectId, ObjectName<'a>>,
     comdats: HashSet<&'a str>,
 }
@@ -70,6 +73,7 @@ impl<'a> Binder<'a> {
             wanted: Vec::new(),
             errors: Vec::new(),
             host: HashMap::new(),
+            traced: Vec::new(),
             names: IndexVec::new(),
             comdats: HashSet::new(),
         }
@@ -104,6 +108,13 @@ impl<'a> Binder<'a> {
         let symbol = joined.object.symbols[index];
         if symbol.kind == SymbolKind::Section || (symbol.is_local() && !symbol.is_undefined()) {
             return None;
+        }
+        if !self.options.trace_symbols.is_empty() {
+            let event = match symbol.is_undefined() {
+                true => Event::Reference,
+                false => Event::Definition,
+            };
+            self.trace(self.options, symbol.name, joined.object.name, event);
         }
         let comdat = joined.object.comdat(index);
         let discarded = comdat.is_some_and(|comdat| !joined.kept_comdats[comdat]);
@@ -216,15 +227,18 @@ impl<'a> Binder<'a> {
         id
     }
 
-    /// A member, not part of the link yet, offers a symbol.
-    pub fn offer(&mut self, name: &'a str, lazy: LazyId) {
+    /// A member, not part of the link yet, offers a symbol; whether the symbol waits
+    /// for somebody to want it.
+    pub fn offer(&mut self, name: &'a str, lazy: LazyId) -> bool {
         let (id, is_new) = self
             .symbols
             .entry(Cow::Borrowed(name), SymbolKind::Function);
         let symbol = &mut self.symbols[id];
         if is_new || (symbol.definition == Definition::Undefined && symbol.is_weak()) {
             symbol.definition = Definition::Lazy(lazy);
-        } else if symbol.definition == Definition::Undefined {
+            return true;
+        }
+        if symbol.definition == Definition::Undefined {
             let by = symbol.wanted_by;
             self.wanted.push(Wanted {
                 lazy,
@@ -232,6 +246,7 @@ impl<'a> Binder<'a> {
                 by,
             });
         }
+        false
     }
 
     /// Wants what defines `name`, as if an object referred to it.
@@ -247,6 +262,13 @@ impl<'a> Binder<'a> {
             });
         }
         Some(id)
+    }
+
+    /// Notes what happens to a symbol, if the options want to hear of it.
+    pub fn trace(&mut self, options: &Options, symbol: &str, file: ObjectName, event: Event) {
+        if options.trace_symbols.contains(symbol) {
+            self.traced.push(Traced::new(symbol, file.into(), event));
+        }
     }
 
     /// The object that defines a symbol; `None` for the linker.

@@ -10,11 +10,13 @@ use crate::index::{ArchiveId, IndexVec, LazyId, ObjectId};
 use crate::input::archive::{self, Archive, Member};
 use crate::input::object::Object;
 use crate::input::reader;
+use crate::input::stub::{self, Stub};
 use crate::options::{Input, Options, Role};
 use crate::origin::ObjectName;
 use crate::parallel;
 use crate::resolve::bind::{Binder, Joins};
 use crate::resolve::resolution::{Extraction, JoinedObject};
+use crate::resolve::trace::Event;
 
 /// An object that joins when a symbol needs it.
 #[derive(Clone, Copy)]
@@ -35,6 +37,9 @@ pub struct Extractor<'a> {
     pub objects: IndexVec<ObjectId, JoinedObject<'a>>,
     /// What came from archives, so far.
     pub extracted: Vec<Extraction>,
+    /// What stub libraries say, until [`crate::resolve::stubs`] takes it.
+    pub stubs: Vec<(ObjectName<'a>, Vec<Stub<'a>>)>,
+    options: &'a Options,
     archives: IndexVec<ArchiveId, Archive<'a>>,
     lazies: IndexVec<LazyId, Lazy<'a>>,
 }
@@ -46,6 +51,8 @@ impl<'a> Extractor<'a> {
             binder: Binder::new(options),
             objects: IndexVec::new(),
             extracted: Vec::new(),
+            stubs: Vec::new(),
+            options,
             archives: IndexVec::new(),
             lazies: IndexVec::new(),
         }
@@ -69,10 +76,14 @@ impl<'a> Extractor<'a> {
         if archive::is_archive(input.bytes) {
             return self.archive(input);
         }
+        if stub::is_stub_library(input.bytes) {
+            self.stubs.push((name, stub::read(name, input.bytes)?));
+            return Ok(());
+        }
         if !input.bytes.starts_with(b"\0asm") {
             return Err(name.unsupported(match input.bytes {
                 [] => Unsupported::Empty,
-                [b'B', b'C', 0xc0, 0xde, ..] => Unsupported::Bitcode,
+                _ if reader::is_bitcode(input.bytes) => Unsupported::Bitcode,
                 _ => Unsupported::UnknownFile,
             }));
         }
@@ -119,7 +130,12 @@ impl<'a> Extractor<'a> {
                     .or_insert_with(|| self.lazies.push(Lazy::Archived(archive, offset))),
             };
             last = Some((offset, lazy));
-            self.binder.offer(name, lazy);
+            let waits = self.binder.offer(name, lazy);
+            if waits && self.options.trace_symbols.contains(name) {
+                let member = self.archives[archive].member(offset)?.name;
+                let event = Event::LazyDefinition;
+                self.binder.trace(self.options, name, member, event);
+            }
         }
         Ok(())
     }
@@ -128,7 +144,10 @@ impl<'a> Extractor<'a> {
         let object = reader::read(member.name, member.bytes)?;
         let lazy = self.lazies.push(Lazy::Member(member));
         for name in object.offered() {
-            self.binder.offer(name, lazy);
+            if self.binder.offer(name, lazy) {
+                let event = Event::LazyDefinition;
+                self.binder.trace(self.options, name, member.name, event);
+            }
         }
         Ok(())
     }

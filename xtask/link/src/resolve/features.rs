@@ -14,7 +14,7 @@ pub const USED: u8 = b'+';
 /// `WASM_FEATURE_PREFIX_REQUIRED`, of LLVM before 18.
 const REQUIRED: u8 = b'=';
 /// `WASM_FEATURE_PREFIX_DISALLOWED`.
-const DISALLOWED: u8 = b'-';
+pub const DISALLOWED: u8 = b'-';
 
 /// What LLVM disallows in objects whose atomic operations it made plain ones.
 const SHARED_MEMORY: &str = "shared-mem";
@@ -38,6 +38,19 @@ pub fn allowed<'a>(
     allowed
 }
 
+/// The features that objects must not meet, each with the first object that says so.
+pub fn disallowed<'a>(resolution: &Resolution<'a>) -> BTreeMap<&'a str, ObjectName<'a>> {
+    let mut found = BTreeMap::new();
+    for (_, object) in resolution.all_objects() {
+        for &(policy, feature) in &object.features {
+            if policy == DISALLOWED {
+                found.entry(feature).or_insert(object.name);
+            }
+        }
+    }
+    found
+}
+
 /// Checks that no object refuses what another uses, and that all is allowed.
 ///
 /// # Errors
@@ -49,21 +62,17 @@ pub fn check(resolution: &Resolution, options: &Options, uses_tls: bool) -> Resu
     }
     let allowed = &resolution.features;
     let mut errors = Vec::new();
-    let mut disallowed: BTreeMap<&str, ObjectName> = BTreeMap::new();
+    let disallowed = disallowed(resolution);
     for (_, object) in resolution.all_objects() {
         for &(policy, feature) in &object.features {
-            match policy {
-                USED | REQUIRED => {}
-                DISALLOWED => {
-                    disallowed.entry(feature).or_insert(object.name);
-                }
-                policy => errors.push(Error::Damaged {
+            if !matches!(policy, USED | REQUIRED | DISALLOWED) {
+                errors.push(Error::Damaged {
                     origin: object.name.into(),
                     damage: Damage::FeaturePolicy {
                         policy,
                         feature: feature.to_owned(),
                     },
-                }),
+                });
             }
         }
     }

@@ -3,16 +3,20 @@
 
 use std::borrow::Cow;
 
-use wasmparser::SymbolFlags;
+use wasmparser::{GlobalType, RefType, SymbolFlags, TableType, ValType};
 
-use crate::index::{IndexVec, SyntheticId};
+use crate::index::{Index, IndexVec, ObjectId, SyntheticId};
 use crate::input::object::FUNCTION_TABLE;
-use crate::options::{Exports, Options};
+use crate::options::{Exports, Options, OutputKind};
 use crate::origin::SymbolKind;
+use crate::resolve::resolution::Resolution;
 use crate::signature::Signature;
 use crate::symbols::{
-    Action, Definition, LinkerAddress, SymbolTable, SyntheticFunction, SyntheticGlobal,
+    Action, Definition, ImportAs, LinkerAddress, SymbolTable, SyntheticFunction, SyntheticGlobal,
 };
+
+/// What a dynamic linker calls once it knows where everything is.
+const APPLY_DATA_RELOCS: &str = "__wasm_apply_data_relocs";
 
 /// The type of `__wasm_init_tls`.
 const ADDRESS: Signature<'static> = Signature::from_encoded(&[0x60, 1, 0x7f, 0]);
@@ -38,10 +42,21 @@ pub fn define<'a>(
     };
     let name = "__wasm_call_ctors";
     let call_ctors = function(name, Signature::NOTHING, Action::CallCtors);
-    let mut all = vec![
-        (name, kind, Definition::Synthetic(call_ctors)),
-        global(SyntheticGlobal::StackPointer),
-    ];
+    // The final link does.
+    if options.is_relocatable() {
+        return call_ctors;
+    }
+    let mut all = vec![(name, kind, Definition::Synthetic(call_ctors))];
+    if options.is_dynamic() {
+        let name = APPLY_DATA_RELOCS;
+        let apply = function(name, Signature::NOTHING, Action::ApplyDataRelocs);
+        all.push((name, kind, Definition::Synthetic(apply)));
+    }
+    if options.is_pic() {
+        import_places(symbols);
+    } else {
+        all.push(global(SyntheticGlobal::StackPointer));
+    }
     if options.memory.shared {
         let name = "__wasm_init_tls";
         let init_tls = function(name, ADDRESS, Action::InitTls);
@@ -57,14 +72,48 @@ pub fn define<'a>(
         let symbol = &mut symbols[id];
         symbol.definition = definition;
         symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
+        // The dynamic linker calls them.
+        let is_shared = options.kind == OutputKind::Shared;
+        if name == APPLY_DATA_RELOCS || (is_shared && name == "__wasm_call_ctors") {
+            symbol.flags |= SymbolFlags::EXPORTED;
+        }
     }
     call_ctors
 }
 
+/// What a dynamic linker gives each module: where its data begins, and where its part
+/// of the function table; and the stack, which they share.
+pub const PLACES: [(&str, bool); 3] = [
+    ("__memory_base", false),
+    ("__table_base", false),
+    ("__stack_pointer", true),
+];
+
+fn import_places(symbols: &mut SymbolTable) {
+    for (name, mutable) in PLACES {
+        let (id, _) = symbols.entry(Cow::Borrowed(name), SymbolKind::Global);
+        let symbol = &mut symbols[id];
+        symbol.flags |= SymbolFlags::UNDEFINED;
+        symbol.is_host = true;
+        symbol.import = ImportAs {
+            name: Some(("env", name)),
+            global: Some(GlobalType {
+                content_type: ValType::I32,
+                mutable,
+                shared: false,
+            }),
+            ..ImportAs::default()
+        };
+    }
+}
+
 /// Defines what the linker knows, where an input wants it and has none.
 pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
-    for (name, address) in [
+    let shared = [
         ("__dso_handle", LinkerAddress::GlobalBase),
+        ("__wasm_first_page_end", LinkerAddress::PageSize),
+    ];
+    let own = [
         ("__data_end", LinkerAddress::DataEnd),
         ("__stack_low", LinkerAddress::StackLow),
         ("__stack_high", LinkerAddress::StackHigh),
@@ -73,8 +122,10 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
         ("__heap_end", LinkerAddress::HeapEnd),
         ("__memory_base", LinkerAddress::Absolute(0)),
         ("__table_base", LinkerAddress::TableBase),
-        ("__wasm_first_page_end", LinkerAddress::Absolute(65536)),
-    ] {
+    ];
+    // Memory is not a dynamic module's own.
+    let own = own.into_iter().filter(|_| !options.is_pic());
+    for (name, address) in shared.into_iter().chain(own) {
         let definition = Definition::Address(address);
         define_if_wanted(symbols, options, name, SymbolKind::Data, definition);
     }
@@ -97,6 +148,32 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
             symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
         }
     }
+}
+
+/// Gives the table of functions a symbol where an object of LLVM before reference
+/// types uses it without one.
+pub fn import_table(resolution: &mut Resolution) {
+    let mut objects = resolution.objects.iter();
+    if !objects.any(|joined| joined.object.legacy_table) {
+        return;
+    }
+    let (id, _) = resolution
+        .symbols
+        .entry(Cow::Borrowed(FUNCTION_TABLE), SymbolKind::Table);
+    let symbol = &mut resolution.symbols[id];
+    symbol.flags |= SymbolFlags::UNDEFINED | SymbolFlags::NO_STRIP;
+    symbol.wanted_by.get_or_insert(ObjectId::new(0));
+    symbol.import = symbol.import.or(ImportAs {
+        name: Some(("env", FUNCTION_TABLE)),
+        table: Some(TableType {
+            element_type: RefType::FUNCREF,
+            table64: false,
+            initial: 0,
+            maximum: None,
+            shared: false,
+        }),
+        ..ImportAs::default()
+    });
 }
 
 fn define_if_wanted(

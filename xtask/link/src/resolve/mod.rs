@@ -13,7 +13,9 @@ mod mismatch;
 mod panic;
 mod request;
 pub mod resolution;
+mod stubs;
 mod substitute;
+pub mod trace;
 
 use crate::error::{Errors, Result};
 use crate::index::IndexVec;
@@ -35,7 +37,10 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
     let call_ctors = linker_defined::define(symbols, &mut synthetic, options);
     extractor.take(inputs)?;
     let destructors = request::by_options(&mut extractor, options)?;
-    allocator::define(&mut extractor, &mut synthetic)?;
+    stubs::apply(&mut extractor, options)?;
+    if !options.is_relocatable() {
+        allocator::define(&mut extractor, &mut synthetic)?;
+    }
 
     let Extractor {
         binder,
@@ -53,12 +58,17 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
         panic_import: None,
         warnings: Vec::new(),
         extracted,
+        traced: binder.traced,
     };
     resolution.destructors = destructors.filter(|&id| {
         resolution.symbols[id].is_defined()
             && resolution.symbol_type(id) == Some(Signature::NOTHING)
     });
-    linker_defined::define_optional(&mut resolution.symbols, options);
+    if options.is_relocatable() {
+        linker_defined::import_table(&mut resolution);
+    } else {
+        linker_defined::define_optional(&mut resolution.symbols, options);
+    }
     substitute::defsym(&mut resolution.symbols, options)?;
     substitute::hosts_by_objects(&mut resolution, binder.host.into_values().collect());
     substitute::wrap(&mut resolution, options);

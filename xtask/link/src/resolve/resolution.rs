@@ -10,6 +10,7 @@ use crate::index::{
 use crate::input::object::{Object, ObjectSymbol, Referent};
 use crate::input::relocation::Relocation;
 use crate::origin::SymbolKind;
+use crate::resolve::trace::Traced;
 use crate::signature::Signature;
 use crate::symbols::{Definition, SymbolTable, SyntheticFunction};
 
@@ -60,6 +61,8 @@ pub struct Resolution<'a> {
     pub warnings: Vec<Warning>,
     /// What came from archives, in order.
     pub extracted: Vec<Extraction>,
+    /// What happened to symbols that are traced, in order.
+    pub traced: Vec<Traced>,
 }
 
 /// A definition, seen from an object's symbol or from a shared one.

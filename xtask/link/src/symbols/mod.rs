@@ -34,6 +34,8 @@ pub enum LinkerAddress {
     SegmentStop(String),
     /// A byte of zero that the linker reserves.
     ZeroByte,
+    /// The end of the first page of memory.
+    PageSize,
     /// A number from the command line, or one that never changes.
     Absolute(u32),
 }
@@ -245,6 +247,8 @@ pub enum Action {
     ReturnZero,
     /// Calls the constructors in the order of their priorities.
     CallCtors,
+    /// Writes the addresses into data that only the dynamic linker knows.
+    ApplyDataRelocs,
     /// Makes its parameter the address of the thread's own data, and copies that
     /// there.
     InitTls,

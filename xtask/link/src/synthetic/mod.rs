@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::origin::SymbolKind;
 use crate::resolve::resolution::{FunctionRef, Resolution};
 use crate::signature::Signature;
-use crate::symbols::{Action, PanicShape};
+use crate::symbols::{Action, PanicShape, SyntheticGlobal};
 
 /// A function that the linker adds.
 #[derive(Debug)]
@@ -37,6 +37,10 @@ pub enum Body {
     ReturnZero,
     /// Calls the constructors in the order of their priorities.
     CallCtors,
+    /// Writes the addresses into data that only the dynamic linker knows.
+    ApplyDataRelocs,
+    /// Adds to globals with addresses what only the dynamic linker knows.
+    ApplyGlobalRelocs,
     /// Hands a panic's location to the host, if the host is to know, then traps.
     Panic(PanicShape),
     /// Makes its parameter the address of the thread's own data, and copies that
@@ -108,6 +112,7 @@ pub fn make<'a>(
                 Action::Trap => Body::Trap,
                 Action::ReturnZero => Body::ReturnZero,
                 Action::CallCtors => Body::CallCtors,
+                Action::ApplyDataRelocs => Body::ApplyDataRelocs,
                 Action::InitTls => Body::InitTls,
                 Action::Panic(shape) => Body::Panic(shape),
             };
@@ -121,7 +126,25 @@ pub fn make<'a>(
         let index = made.add(trap.name.clone(), signature, Body::Trap);
         made.traps.insert(trap.symbol, index);
     }
-    made.start_up(resolution, live, layout, options)?;
+    if options.is_pic() {
+        // Whoever loads it calls the constructors.
+        let places_globals = live
+            .reached
+            .synthetic_globals
+            .contains(&SyntheticGlobal::TlsBase)
+            || live
+                .reached
+                .got
+                .iter()
+                .any(|entry| !entry.is_imported(resolution, options));
+        if places_globals {
+            let name = "__wasm_apply_global_relocs";
+            let body = Body::ApplyGlobalRelocs;
+            made.start = Some(made.add(name, Signature::NOTHING, body));
+        }
+    } else {
+        made.start_up(resolution, live, layout, options)?;
+    }
     Ok(made)
 }
 

@@ -1,0 +1,214 @@
+//! What a module has for a dynamic linker: the section `dylink.0`, and functions that
+//! put addresses into data and globals once the module has its place. As
+//! tool-conventions' DynamicLinking.md has it.
+
+use wasm_encoder::{CustomSection, Encode, InstructionSink, MemArg, Section};
+use wasmparser::{RelocationType, SymbolFlags};
+
+use crate::error::Result;
+use crate::index::{Address, GlobalIndex, Index, Within};
+use crate::indices::globals::DefinedGlobal;
+use crate::input::relocation::Relocation;
+use crate::live::mark::GotEntry;
+use crate::output::parts::Parts;
+use crate::resolve::resolution::Target;
+use crate::symbols::{Definition, LinkerAddress, Symbol, SyntheticGlobal};
+
+// Subsections of `dylink.0`.
+const MEM_INFO: u8 = 1;
+const EXPORT_INFO: u8 = 3;
+const IMPORT_INFO: u8 = 4;
+
+/// Appends the section, if the module is for a dynamic linker.
+pub fn section(parts: &Parts, out: &mut Vec<u8>) {
+    if !parts.options.is_dynamic() {
+        return;
+    }
+    let mut data = Vec::new();
+    subsection(MEM_INFO, &mem_info(parts), &mut data);
+    let symbols = &parts.resolution.symbols;
+    let exports = parts.live.exports.iter().map(|&id| &symbols[id]);
+    // What a thread has a copy of is not counted from `__memory_base`.
+    let exports = exports.filter(|symbol| symbol.flags.contains(SymbolFlags::TLS));
+    let exports = list(exports, |symbol, out| symbol.name.encode(out));
+    subsection(EXPORT_INFO, &exports, &mut data);
+    let undefined = parts.live.reached.undefined.iter();
+    let imports = undefined.map(|&(id, _)| &symbols[id]);
+    // Not to be found is no error for these.
+    let imports = imports.filter(|symbol| symbol.is_weak());
+    let imports = list(imports, |symbol, out| {
+        "env".encode(out);
+        symbol.name.encode(out);
+    });
+    subsection(IMPORT_INFO, &imports, &mut data);
+    CustomSection {
+        name: "dylink.0".into(),
+        data: data.into(),
+    }
+    .append_to(out);
+}
+
+fn subsection(id: u8, contents: &[u8], out: &mut Vec<u8>) {
+    if contents != [0] {
+        out.push(id);
+        contents.encode(out);
+    }
+}
+
+/// Symbols, each with its flags after what names it.
+fn list<'s>(
+    symbols: impl Iterator<Item = &'s Symbol<'s>>,
+    name: impl Fn(&Symbol, &mut Vec<u8>),
+) -> Vec<u8> {
+    let (mut count, mut items) = (0_u32, Vec::new());
+    for symbol in symbols {
+        count += 1;
+        name(symbol, &mut items);
+        symbol.flags.bits().encode(&mut items);
+    }
+    let mut out = Vec::new();
+    count.encode(&mut out);
+    out.extend(items);
+    out
+}
+
+/// How much of memory and table the module wants: size and alignment of each.
+fn mem_info(parts: &Parts) -> Vec<u8> {
+    let segments = parts.layout.segments();
+    let align = segments.map(|(segment, _)| segment.align).max();
+    let (size, align, slots) = match parts.options.is_pic() {
+        true => (
+            parts.layout.memory.data_end.0,
+            align.unwrap_or(0),
+            parts.indices.tables.elements.len() as u32,
+        ),
+        // It has its own.
+        false => (0, 0, 0),
+    };
+    let mut info = Vec::new();
+    for number in [size, align, slots, 0] {
+        number.encode(&mut info);
+    }
+    info
+}
+
+/// An address that code computes: the global's value and `offset` bytes more.
+#[derive(Debug, Clone, Copy)]
+struct Computed {
+    global: GlobalIndex,
+    offset: u32,
+}
+
+impl Computed {
+    fn push(self, code: &mut InstructionSink) {
+        code.global_get(self.global.into());
+        if self.offset != 0 {
+            code.i32_const(self.offset as i32).i32_add();
+        }
+    }
+}
+
+/// The body of `__wasm_apply_data_relocs`: stores the addresses in live data that the
+/// dynamic linker decides.
+///
+/// # Errors
+///
+/// If relocations are damaged.
+pub fn apply_data_relocs(code: &mut InstructionSink, parts: &Parts) -> Result<()> {
+    let base = parts.place("__memory_base");
+    for (id, object) in parts.resolution.all_objects() {
+        for index in parts.live.reached.objects[id].segments.marked() {
+            let segment = Within::new(id, index);
+            let start = object.segments[index].start;
+            for relocation in object.segment_relocations(index)? {
+                let symbol = Within::new(id, relocation.symbol());
+                let target = parts.resolution.target(symbol);
+                let place = parts
+                    .layout
+                    .segment_address(segment, relocation.offset - start);
+                if let (Some(value), Some(place)) = (value(parts, relocation, target), place) {
+                    store(code, base, place, value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn store(code: &mut InstructionSink, base: Option<GlobalIndex>, place: Address, value: Computed) {
+    match base {
+        Some(base) => code.global_get(base.into()),
+        None => code.i32_const(0),
+    };
+    value.push(code);
+    code.i32_store(MemArg {
+        offset: place.0.into(),
+        // Data may be packed.
+        align: 0,
+        target: wasm_encoder::MemArgTarget::Memory(0),
+        ordering: None,
+    });
+}
+
+/// What a relocation of data writes, if that is not known before the module has its
+/// place.
+fn value(parts: &Parts, relocation: &Relocation, target: Target) -> Option<Computed> {
+    if !matches!(
+        relocation.ty,
+        RelocationType::MemoryAddrI32 | RelocationType::TableIndexI32
+    ) {
+        return None;
+    }
+    let addend = relocation.addend as u32;
+    let entry = GotEntry::of(target);
+    if entry.is_imported(parts.resolution, parts.options) {
+        let global = parts.indices.globals.got(entry)?;
+        let offset = addend;
+        return Some(Computed { global, offset });
+    }
+    placed(parts, target, addend)
+}
+
+/// The address or table slot of what the module itself has, once it has its place.
+fn placed(parts: &Parts, target: Target, addend: u32) -> Option<Computed> {
+    if let Target::Shared(_, Definition::Address(LinkerAddress::Absolute(_))) = target {
+        return None;
+    }
+    if let Some(function) = parts.resolution.target_function(target) {
+        return Some(Computed {
+            global: parts.place("__table_base")?,
+            offset: parts.indices.tables.slot(function)?.0,
+        });
+    }
+    let address = parts.layout.symbol_address(parts.resolution, target)?;
+    Some(Computed {
+        global: parts.place("__memory_base")?,
+        offset: address.plus(addend).0,
+    })
+}
+
+/// The body of `__wasm_apply_global_relocs`: sets the globals that hold addresses.
+pub fn apply_global_relocs(code: &mut InstructionSink, parts: &Parts) {
+    let globals = &parts.indices.globals;
+    for (position, global) in globals.defined.iter().enumerate() {
+        let value = match *global {
+            DefinedGlobal::Got(GotEntry::Shared(id)) => {
+                placed(parts, parts.resolution.shared_target(id), 0)
+            }
+            DefinedGlobal::Got(GotEntry::Local(symbol)) => placed(parts, Target::Object(symbol), 0),
+            DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => {
+                let base = parts.place("__memory_base");
+                base.map(|global| Computed {
+                    global,
+                    offset: parts.layout.memory.tls.base.0,
+                })
+            }
+            _ => None,
+        };
+        if let Some(value) = value {
+            let index = GlobalIndex::new(globals.imported_count() + position);
+            value.push(code);
+            code.global_set(index.into());
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A program and a library in C, linked each by itself, by genkan or by rust-lld, and
+//! put together by a dynamic linker in node: functions, data and pointers to both go in
+//! both directions, and the result is that of a static link.
+
+mod linkers;
+
+use std::path::Path;
+use std::process::Command;
+
+use genkan::toolchain::{self, Toolchain};
+use xtask::clang;
+
+/// How the program is linked.
+const PROGRAMS: [&[&str]; 2] = [
+    &["-pie", "--no-entry", "--import-memory", "--export-dynamic"],
+    // With a place of its own.
+    &[
+        "--no-entry",
+        "--export-dynamic",
+        "--export-table",
+        "--growable-table",
+        "--export=__heap_base",
+    ],
+];
+
+/// How the library is linked.
+const LIBRARIES: [&[&str]; 3] = [
+    &["-shared"],
+    &["-shared", "-Bsymbolic"],
+    &["-shared", "--no-gc-sections"],
+];
+
+fn compile(folder: &Path, name: &str, options: &[&str]) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/dynamic/{name}.c"));
+    let mut command = Command::new(clang::newest().unwrap());
+    command
+        .args(["--target=wasm32-unknown-unknown", "-O1", "-fno-builtin"])
+        .args([
+            "-ffunction-sections",
+            "-fdata-sections",
+            "-fvisibility=default",
+        ])
+        .args(options)
+        .arg("-c")
+        .arg(source)
+        .current_dir(folder);
+    toolchain::output(&mut command).unwrap();
+}
+
+/// The module that one linker makes, which must be valid.
+fn link(by_us: bool, toolchain: &Toolchain, folder: &Path, arguments: &[&str]) -> Vec<u8> {
+    let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+    let what = arguments.join(" ");
+    let module = match by_us {
+        true => linkers::ours(folder, &arguments).module(&what),
+        false => linkers::theirs(toolchain, folder, &arguments).module(&what),
+    };
+    linkers::validate(&what, &module);
+    module
+}
+
+/// What `test` returns.
+fn run(folder: &Path, modules: &[(&str, &[u8])]) -> String {
+    let mut node = Command::new("node");
+    node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dynamic/node.mjs"));
+    for (name, module) in modules {
+        std::fs::write(folder.join(name), module).unwrap();
+        node.arg(folder.join(name));
+    }
+    toolchain::output(&mut node).unwrap().trim().to_owned()
+}
+
+#[test]
+#[cfg_attr(
+    not(all(has_clang, has_node)),
+    ignore = "clang 16 or newer and node are not both installed"
+)]
+fn a_program_and_a_library_find_each_other() {
+    let (toolchain, _) = linkers::toolchain();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for name in ["main", "side"] {
+        compile(folder, name, &["-fPIC"]);
+    }
+    let dynamic = ["--experimental-pic", "--unresolved-symbols=import-dynamic"];
+    let linked = |by_us, file: &str, options: &[&str]| {
+        let arguments = [
+            &[file],
+            &dynamic[..],
+            options,
+            &["--export-if-defined=test"],
+        ]
+        .concat();
+        link(by_us, &toolchain, folder, &arguments)
+    };
+    let whole = ["main.o", "side.o", "--no-entry", "--export=test"];
+    let whole = linkers::engine::run(&link(false, &toolchain, folder, &whole));
+    let expected = whole.end[0].strip_prefix("test: ").unwrap();
+    for (program, library) in PROGRAMS
+        .iter()
+        .flat_map(|p| LIBRARIES.iter().map(move |l| (p, l)))
+    {
+        for (program_is_ours, library_is_ours) in [(true, true), (true, false), (false, true)] {
+            let main = linked(program_is_ours, "main.o", program);
+            let side = linked(library_is_ours, "side.o", library);
+            let result = run(folder, &[("main.wasm", &main), ("side.so", &side)]);
+            let who = (program_is_ours, library_is_ours);
+            assert_eq!(result, expected, "{program:?} {library:?} {who:?}");
+        }
+    }
+    // Both libraries' interfaces are those of wasm-ld's.
+    for options in PROGRAMS.iter().chain(&LIBRARIES) {
+        let file = if options[0] == "-shared" {
+            "side.o"
+        } else {
+            "main.o"
+        };
+        let (ours, theirs) = (linked(true, file, options), linked(false, file, options));
+        let interfaces = (linkers::interface(&ours), linkers::interface(&theirs));
+        assert_eq!(interfaces.0, interfaces.1, "{options:?}");
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_clang), ignore = "clang 16 or newer is not installed")]
+fn what_is_not_position_independent_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    compile(folder.path(), "side", &[]);
+    let arguments = ["side.o", "-shared", "--unresolved-symbols=import-dynamic"];
+    let ran = linkers::ours(folder.path(), &arguments.map(str::to_owned));
+    assert!(ran.module.is_none());
+    for text in [
+        "side.o: relocation MemoryAddrLeb cannot be used against symbol `side_data`",
+        "recompile with -fPIC",
+        "warning: creating shared libraries, with -shared, is not yet stable",
+    ] {
+        assert!(
+            ran.stderr.contains(text),
+            "{text} is not in:\n{}",
+            ran.stderr
+        );
+    }
+}
