@@ -224,6 +224,9 @@ fn entity(types: wasmparser::types::TypesRef<'_>, of: wasmparser::types::EntityT
             let of = types[id].unwrap_func();
             format!("func {:?} -> {:?}", of.params(), of.results())
         }
+        wasmparser::types::EntityType::Tag(id) => {
+            format!("tag {:?}", types[id].unwrap_func().params())
+        }
         other => format!("{other:?}"),
     }
 }
