@@ -337,7 +337,7 @@ const ROWS: &[Row] = &[
     row(Messages, Opt::WhyExtract, &[(Two, "why-extract=", Joined)],
         "FILE", "Which archive members were taken, and for what; - is stdout"),
     row(Messages, Opt::PrintIcfSections, &[(Any, "print-icf-sections", None)],
-        "", "Functions for which others are written (genkan's own)"),
+        "", "Functions and constants for which others are written (genkan's own)"),
     row(Messages, Opt::Trace, &[(One, "t", None), (Any, "trace", None)],
         "", "Names of the objects that take part"),
     row(Messages, Opt::TraceSymbol, &[(One, "y", Either), (Any, "trace-symbol", Separate), (Any, "trace-symbol=", Joined)],
