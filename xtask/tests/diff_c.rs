@@ -19,11 +19,13 @@ use linkers::{Size, engine};
 use xtask::clang;
 
 /// Options under which every case must do what it says; with sizes compared.
-const VARIANTS: [(&[&str], Size); 7] = [
+const VARIANTS: [(&[&str], Size); 9] = [
     (&[], Size::Free),
     (&["--emit-relocs"], Size::Free),
     (&["--strip-all"], Size::Compared),
     (&["--strip-all", "-O2"], Size::Compared),
+    (&["--icf=safe"], Size::Free),
+    (&["--strip-all", "--icf=safe"], Size::Compared),
     (&["--strip-debug", "--compress-relocations"], Size::Free),
     (&["--strip-all", "--no-gc-sections"], Size::Compared),
     (
@@ -310,6 +312,7 @@ cases! {
     export_all
     exports
     hidden
+    icf
     ignored_undefined
     imported_table
     imports

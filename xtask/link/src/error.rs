@@ -312,8 +312,8 @@ pub enum Damage {
     },
     /// A relocation that cannot be decoded.
     #[error(
-        "reloc.{section}: relocation {number} is cut short, or of a type that is not known; \
-         the object is damaged"
+        "reloc.{section}: relocation {number} is cut short, of a type that is not known, or has an \
+         addend beyond 32 bits"
     )]
     RelocationCutShort {
         /// The section that is relocated.

@@ -91,6 +91,19 @@ pub struct MemoryOptions {
     pub stack_size: u64,
 }
 
+/// Which functions that are the same in the module are written once (identical
+/// code folding).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Icf {
+    /// None.
+    None,
+    /// Those that the program cannot tell apart: pointers to them stay different,
+    /// and so do exports. Debuggers and backtraces name the first of them. With
+    /// them, equal constants to which compilers gave no name that a source can say.
+    Safe,
+}
+
 /// What happens where a guest panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -244,6 +257,9 @@ pub struct Options {
     pub merge_strings: bool,
     /// Shortest encoding of each index and address in code.
     pub compress_relocations: bool,
+    /// Write functions that are the same once (`--icf`). Nothing is folded in objects,
+    /// with relocations, and for a dynamic linker.
+    pub icf: Icf,
     /// What the module drops.
     pub strip: Strip,
     /// Custom sections that stay in spite of `strip`.
@@ -314,6 +330,7 @@ impl Options {
             },
             keep_unused_stack: false,
             compress_relocations: true,
+            icf: Icf::Safe,
             strip: Strip::Debug,
             panic: Panic::Report,
             entry: None,
@@ -403,6 +420,7 @@ impl Options {
             merge_data_segments: true,
             merge_strings: true,
             compress_relocations: false,
+            icf: Icf::None,
             strip: Strip::Nothing,
             keep_sections: BTreeSet::new(),
             features: None,

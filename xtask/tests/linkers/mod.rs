@@ -39,9 +39,11 @@ pub fn ours(folder: &Path, arguments: &[String]) -> Ran {
     run(command, folder, arguments, "ours.wasm")
 }
 
-/// Runs the toolchain's rust-lld.
+/// Runs the toolchain's rust-lld, which does not know of folding.
 pub fn theirs(toolchain: &Toolchain, folder: &Path, arguments: &[String]) -> Ran {
-    run(rust_lld(toolchain), folder, arguments, "theirs.wasm")
+    let arguments = arguments.iter().filter(|it| !it.starts_with("--icf="));
+    let arguments: Vec<String> = arguments.cloned().collect();
+    run(rust_lld(toolchain), folder, &arguments, "theirs.wasm")
 }
 
 /// The toolchain's rust-lld, in its WebAssembly flavor.

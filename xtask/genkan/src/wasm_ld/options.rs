@@ -37,6 +37,7 @@ pub enum Opt {
     GlobalBase,
     GrowableTable,
     Help,
+    Icf,
     /// Known, and without effect here as in wasm-ld, given these inputs.
     Ignored,
     Import,
@@ -78,6 +79,7 @@ pub enum Opt {
     Panic,
     Pie,
     PrintGcSections,
+    PrintIcfSections,
     PrintMap,
     /// What genkan does not do; the row's help says what that is.
     Refused,
@@ -221,6 +223,8 @@ const ROWS: &[Row] = &[
         "NAME", "Keep this custom section all the same"),
     row(Output, Opt::CompressRelocations, &[(Any, "compress-relocations", None)],
         "", "Shortest encoding of numbers in code; needs -s or -S"),
+    row(Output, Opt::Icf, &[(Any, "icf=", Joined)],
+        "WHICH", "Write functions that are the same once: safe, or none, the default (genkan's own)"),
     row(Output, Opt::Optimize, &[(One, "O", Either)],
         "LEVEL", "0: strings are not merged; 1, the default, and more: they are"),
     row(Output, Opt::MergeDataSegments, &[(Two, "merge-data-segments", None)],
@@ -332,6 +336,8 @@ const ROWS: &[Row] = &[
         "", "The same, to stdout"),
     row(Messages, Opt::WhyExtract, &[(Two, "why-extract=", Joined)],
         "FILE", "Which archive members were taken, and for what; - is stdout"),
+    row(Messages, Opt::PrintIcfSections, &[(Any, "print-icf-sections", None)],
+        "", "Functions and constants for which others are written (genkan's own)"),
     row(Messages, Opt::Trace, &[(One, "t", None), (Any, "trace", None)],
         "", "Names of the objects that take part"),
     row(Messages, Opt::TraceSymbol, &[(One, "y", Either), (Any, "trace-symbol", Separate), (Any, "trace-symbol=", Joined)],

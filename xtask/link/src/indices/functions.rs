@@ -1,8 +1,11 @@
 //! The indices of functions: imports, then synthetic ones, then the objects',
-//! those first that are called most where that makes the module smaller.
+//! those first that are called most where that makes the module smaller. One that
+//! is folded has the index of that which is written for it.
 
 use hashbrown::HashMap;
 
+use crate::error::Result;
+use crate::fold::Folds;
 use crate::index::{
     FunctionIndex, Index, IndexVec, ObjFunction, ObjectId, SymbolId, SyntheticId, SyntheticIndex,
     Within,
@@ -10,7 +13,7 @@ use crate::index::{
 use crate::live::Live;
 use crate::options::Options;
 use crate::origin::SymbolKind;
-use crate::resolve::resolution::{FunctionRef, Resolution};
+use crate::resolve::resolution::{Chunk, FunctionRef, Resolution};
 use crate::synthetic::Synthetics;
 
 /// A function that the module defines.
@@ -36,26 +39,33 @@ pub struct Functions {
 }
 
 /// Numbers them.
+///
+/// # Errors
+///
+/// If relocations are damaged.
 pub fn number(
     resolution: &Resolution,
     live: &Live,
+    folds: &Folds,
     synthetics: &Synthetics,
     options: &Options,
-) -> Functions {
+) -> Result<Functions> {
     let is_function = |id: &SymbolId| resolution.symbols[*id].kind == SymbolKind::Function;
     let imports: Vec<SymbolId> = live.imports.iter().copied().filter(is_function).collect();
     let mut defined: Vec<DefinedFunction> = Vec::new();
     let added = synthetics.functions.indices();
     defined.extend(added.map(DefinedFunction::Synthetic));
     for (id, reached) in live.reached.objects.enumerate() {
-        let functions = reached.functions.marked();
-        defined.extend(functions.map(|f| DefinedFunction::Object(Within::new(id, f))));
+        let functions = reached.functions.marked().map(|f| Within::new(id, f));
+        let written = functions.filter(|&f| !folds.is_folded(Chunk::Function(f)));
+        defined.extend(written.map(DefinedFunction::Object));
     }
     if options.compress_relocations {
         // What is called most gets the indices that take one byte.
+        let calls = folds.calls(resolution, live)?;
         defined.sort_by_key(|function| {
             std::cmp::Reverse(match *function {
-                DefinedFunction::Object(f) => live.reached.objects[f.object].calls[f.index],
+                DefinedFunction::Object(f) => calls[f.object][f.index],
                 DefinedFunction::Synthetic(_) => 0,
             })
         });
@@ -74,20 +84,30 @@ pub fn number(
             DefinedFunction::Object(f) => objects[f.object][f.index] = Some(index),
         }
     }
+    for group in folds.groups() {
+        let Chunk::Function(leader) = group.leader else {
+            continue;
+        };
+        for folded in &group.folded {
+            if let Chunk::Function(folded) = folded {
+                objects[folded.object][folded.index] = objects[leader.object][leader.index];
+            }
+        }
+    }
     let of_symbols = synthetics.of_symbols.iter();
     let of_symbols = of_symbols.map(|added| added.map(|added| synthetic[added]));
     let imported = imports.iter().enumerate();
     let imported = imported.map(|(position, &id)| (id, FunctionIndex::new(position)));
     let traps = synthetics.traps.iter();
     let traps = traps.map(|(&id, &added)| (id, synthetic[added]));
-    Functions {
+    Ok(Functions {
         undefined: imported.chain(traps).collect(),
         of_symbols: of_symbols.collect(),
         imports,
         defined,
         objects,
         synthetic,
-    }
+    })
 }
 
 impl Functions {

@@ -26,8 +26,8 @@ pub fn is_bitcode(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 ///
-/// If it is no relocatable WebAssembly object for a 32-bit memory, or one of its
-/// tables refers to what is not there.
+/// If it is no relocatable WebAssembly object, or one of its tables refers to what
+/// is not there.
 pub fn read<'a>(name: ObjectName<'a>, bytes: &'a [u8]) -> Result<Object<'a>> {
     if is_bitcode(bytes) {
         return Err(name.unsupported(Unsupported::Bitcode));

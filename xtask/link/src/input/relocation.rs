@@ -127,6 +127,21 @@ pub fn refers(ty: RelocationType) -> Refers {
     })
 }
 
+/// Whether a relocation of this type writes a function's slot in the table: its
+/// address.
+pub fn is_slot(ty: RelocationType) -> bool {
+    use RelocationType::*;
+    matches!(
+        ty,
+        TableIndexSleb
+            | TableIndexI32
+            | TableIndexRelSleb
+            | TableIndexSleb64
+            | TableIndexI64
+            | TableIndexRelSleb64
+    )
+}
+
 /// How a relocation's value is encoded where it applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {

@@ -4,12 +4,13 @@
 use hashbrown::HashMap;
 
 use crate::error::{Damage, Error, MemoryError, Result};
+use crate::fold::Folds;
 use crate::index::{IndexVec, ObjSegment, ObjectId, OutputSegmentId, Within};
 use crate::input::object::{SEGMENT_STRINGS, SEGMENT_TLS, Segment};
 use crate::layout::strings::{self, Pieces};
 use crate::live::Live;
 use crate::options::Options;
-use crate::resolve::resolution::Resolution;
+use crate::resolve::resolution::{Chunk, Resolution};
 
 /// The segment of thread-local data.
 pub const THREAD_LOCAL: &str = ".tdata";
@@ -100,6 +101,7 @@ pub struct Segments<'a> {
 pub fn collect<'a>(
     resolution: &Resolution<'a>,
     live: &Live<'a>,
+    folds: &Folds,
     options: &Options,
 ) -> Result<Segments<'a>> {
     let mut by_name: HashMap<&'a str, OutputSegmentId> = HashMap::new();
@@ -107,6 +109,9 @@ pub fn collect<'a>(
     let mut inputs: Vec<Vec<Within<ObjSegment>>> = Vec::new();
     for (id, object) in resolution.all_objects() {
         for index in live.reached.objects[id].segments.marked() {
+            if folds.is_folded(Chunk::Segment(Within::new(id, index))) {
+                continue;
+            }
             let segment = &object.segments[index];
             let mut add = |name| {
                 inputs.push(Vec::new());
@@ -138,6 +143,14 @@ pub fn collect<'a>(
             inputs.sort_by_key(|segment| std::cmp::Reverse(filler.segment(segment).align));
         }
         filler.fill(output, &mut outputs[output], inputs)?;
+    }
+    for group in folds.groups() {
+        for folded in &group.folded {
+            if let (Chunk::Segment(folded), Chunk::Segment(leader)) = (folded, group.leader) {
+                filler.parts[folded.object][folded.index] =
+                    filler.parts[leader.object][leader.index];
+            }
+        }
     }
     let zero_byte = live.reached.zero_byte.then(|| zero_byte(&mut outputs));
     let fills_zeros = zeros(&mut outputs, resolution, options);

@@ -1,4 +1,4 @@
-//! Phase 8: output. Takes what all phases before made; gives the module's bytes,
+//! Phase 9: output. Takes what all phases before made; gives the module's bytes,
 //! section by section: sizes first, then the bytes into the slot that each has,
 //! many at once.
 

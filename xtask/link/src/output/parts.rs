@@ -2,6 +2,7 @@
 
 use wasm_encoder::{ConstExpr, InstructionSink};
 
+use crate::fold::Folds;
 use crate::index::GlobalIndex;
 use crate::indices::IndexSpaces;
 use crate::input::object::Referent;
@@ -20,6 +21,8 @@ pub struct Parts<'p, 'a> {
     pub resolution: &'p Resolution<'a>,
     /// What the module holds.
     pub live: &'p Live<'a>,
+    /// Which functions and constants are the same.
+    pub folds: &'p Folds,
     /// What lies where in memory.
     pub layout: &'p Layout<'a>,
     /// The functions that the linker adds.

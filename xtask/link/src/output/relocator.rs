@@ -61,7 +61,11 @@ impl<'p, 'a> Relocator<'p, 'a> {
         match relocation.ty {
             RelocationType::FunctionOffsetI32
             | RelocationType::FunctionOffsetI64
-            | RelocationType::SectionOffsetI32 => Ok(self.offset(id, of, relocation).into()),
+            | RelocationType::SectionOffsetI32 => {
+                // In what the module has not, it stays as it is.
+                let place = self.place(id, of, relocation);
+                Ok(place.unwrap_or(relocation.addend as u32).into())
+            }
             _ => match self.values.value(id, of, relocation, site) {
                 Some(value) => Ok(value),
                 None => Err(self.values.absent(id, relocation, section)),
@@ -89,7 +93,10 @@ impl<'p, 'a> Relocator<'p, 'a> {
         match relocation.ty {
             RelocationType::FunctionOffsetI32
             | RelocationType::FunctionOffsetI64
-            | RelocationType::SectionOffsetI32 => self.offset(id, of, relocation).into(),
+            | RelocationType::SectionOffsetI32 => {
+                let place = self.place(id, of, relocation).map(u64::from);
+                place.or(tombstone).unwrap_or(relocation.addend as u64)
+            }
             // -1 is no index.
             _ => {
                 let value = self.values.value(id, of, relocation, site);
@@ -98,11 +105,12 @@ impl<'p, 'a> Relocator<'p, 'a> {
         }
     }
 
-    /// An offset in the module's code or in a custom section. One in what the
-    /// module has not stays as it is.
-    fn offset(&self, id: ObjectId, of: &ObjectValues, relocation: &Relocation) -> u32 {
+    /// An offset in the module's code or in a custom section; `None` in what the
+    /// module has not, such as a function for which another is written: an address
+    /// is of one function only.
+    fn place(&self, id: ObjectId, of: &ObjectValues, relocation: &Relocation) -> Option<u32> {
         let addend = relocation.addend as u32;
-        let found = match of.symbols[relocation.symbol()] {
+        match of.symbols[relocation.symbol()] {
             Value::Section(Some(custom)) => Some(self.customs[id][custom].offset(addend)),
             Value::Function(..) => {
                 let symbol = Within::new(id, relocation.symbol());
@@ -116,8 +124,7 @@ impl<'p, 'a> Relocator<'p, 'a> {
                 }
             }
             _ => None,
-        };
-        found.unwrap_or(addend)
+        }
     }
 
     /// Writes the values of `relocations` into `bytes`, which begin at

@@ -88,7 +88,7 @@ pub enum FunctionRef {
 }
 
 /// Something with relocations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Chunk {
     /// A function of an object.
     Function(Within<ObjFunction>),
