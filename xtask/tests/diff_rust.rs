@@ -13,11 +13,12 @@ use genkan::toolchain::Toolchain;
 use linkers::Size;
 
 /// What wasm-ld can be asked to drop, and whether sizes are compared then.
-const STRIPS: [(&[&str], Size); 4] = [
+const STRIPS: [(&[&str], Size); 5] = [
     (&[], Size::Free),
     (&["--strip-debug"], Size::Free),
     (&["--strip-all"], Size::Compared),
     (&["--strip-all", "--compress-relocations"], Size::Compared),
+    (&["--strip-all", "--icf=safe"], Size::Compared),
 ];
 
 fn differ(guest: &str, (toolchain, target): (Toolchain, String)) {
@@ -86,6 +87,7 @@ guests! {
     deep_stack
     dynamic
     hello
+    icf
     numbers
     own_allocator
     panics

@@ -87,7 +87,7 @@ fn the_same_options_are_known() {
     names.extend(
         "e i u r disable-verify library library-path import-undefined thinlto-index-only lto-obj-path \
          thinlto-emit-index-files thinlto-emit-imports-files thinlto-object-suffix-replace \
-         thinlto-prefix-replace version-script dynamic-list as-needed start-group icf h w n T \
+         thinlto-prefix-replace version-script dynamic-list as-needed start-group h w n T \
          no-undefined gdb-index eh-frame-hdr hash-style sysroot"
             .split_whitespace()
             .map(str::to_owned),

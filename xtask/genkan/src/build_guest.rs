@@ -20,7 +20,7 @@ use crate::package;
 use crate::shell::{self, Shell};
 use crate::symbols;
 use crate::toolchain::{self, Choice, NotFound};
-use genkan_link::{Exports, Linked, Options, Panic, Report, Role, Strip, Unresolved};
+use genkan_link::{Exports, Icf, Item, Linked, Options, Panic, Report, Role, Strip, Unresolved};
 
 /// Where the module's memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -43,6 +43,15 @@ pub enum PanicMode {
     Std,
 }
 
+/// Which functions that are the same are written once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Folding {
+    /// Those that the program cannot tell apart.
+    Safe,
+    /// None.
+    None,
+}
+
 /// How to link a guest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkSettings {
@@ -56,6 +65,8 @@ pub struct LinkSettings {
     pub memory: Memory,
     /// `--panic`; by the kind of guest if `None`.
     pub panic: Option<PanicMode>,
+    /// `--icf`; by `debug` if `None`.
+    pub icf: Option<Folding>,
     /// `--strip`.
     pub strip: bool,
     /// `--debug`.
@@ -508,6 +519,10 @@ fn options(parts: &Parts, settings: &LinkSettings) -> Options {
         (false, true) => Strip::Nothing,
         (false, false) => Strip::Debug,
     };
+    options.icf = match folding(settings) {
+        Folding::Safe => Icf::Safe,
+        Folding::None => Icf::None,
+    };
     // Debug information has the addresses of code as the compiler wrote it, not of code
     // that was shortened.
     options.compress_relocations = options.strip != Strip::Nothing;
@@ -524,6 +539,16 @@ pub fn panic_mode(settings: &LinkSettings, main: bool) -> PanicMode {
     settings.panic.unwrap_or(default)
 }
 
+/// An address has one place in the debug information: code that is two functions'
+/// would be shown as one of them.
+pub fn folding(settings: &LinkSettings) -> Folding {
+    let default = match settings.debug {
+        true => Folding::None,
+        false => Folding::Safe,
+    };
+    settings.icf.unwrap_or(default)
+}
+
 /// Checks a finished module.
 pub fn validate(module: &[u8]) -> anyhow::Result<()> {
     wasmparser::Validator::new().validate_all(module)?;
@@ -531,12 +556,17 @@ pub fn validate(module: &[u8]) -> anyhow::Result<()> {
 }
 
 /// The chain of uses that leads from a root to `symbol`.
-fn explain(report: &Report, symbol: &str) -> anyhow::Result<String> {
+fn explain<'r>(report: &'r Report, symbol: &str) -> anyhow::Result<String> {
     let items = || report.functions.iter().chain(&report.data);
     let shown = |name: &str| format!("{:#}", rustc_demangle::demangle(name));
-    let find = |name: &str| items().find(|item| item.name == name);
-    let Some(mut item) = find(symbol).or_else(|| items().find(|item| shown(&item.name) == symbol))
-    else {
+    // With the name that is looked for, if it is that of what is the same.
+    let find = |is: &dyn Fn(&str) -> bool| {
+        let named = items().find(|item| is(&item.name)).map(|item| (item, None));
+        let folded = |item: &'r Item| item.folded.iter().find(|folded| is(&folded.name));
+        named.or_else(|| items().find_map(|item| Some((item, Some(&*folded(item)?.name)))))
+    };
+    let by_name = find(&|name| name == symbol);
+    let Some(mut found) = by_name.or_else(|| find(&|name| shown(name) == symbol)) else {
         let near: Vec<String> = items()
             .map(|item| shown(&item.name))
             .filter(|name| name.contains(symbol))
@@ -553,6 +583,10 @@ fn explain(report: &Report, symbol: &str) -> anyhow::Result<String> {
     let mut text = String::new();
     let mut seen = BTreeSet::new();
     loop {
+        let (item, folded) = found;
+        if let Some(folded) = folded {
+            let _ = writeln!(text, "{}\n    which is the same as", shown(folded));
+        }
         let origin = match &item.origin {
             Some(origin) => origin.to_string(),
             None => "made by the linker".into(),
@@ -571,11 +605,11 @@ fn explain(report: &Report, symbol: &str) -> anyhow::Result<String> {
         let wanted_by = item.wanted_by.as_deref();
         match wanted_by
             .filter(|&name| seen.insert(name.to_owned()))
-            .map(|name| (name, find(name)))
+            .map(|name| (name, find(&|other| other == name)))
         {
             Some((_, Some(next))) => {
                 text.push_str("used by ");
-                item = next;
+                found = next;
             }
             Some((name, None)) => {
                 let _ = writeln!(text, "used by {}", shown(name));

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
+use crate::build_guest::{self, Folding, LinkSettings, Memory, PanicMode, Request};
 use crate::compile::Settings;
 use crate::context::Context;
 use crate::guest::Guest;
@@ -280,6 +280,10 @@ pub struct BuildArgs {
     /// What a panic becomes [default: std for programs, report for others]
     #[arg(long, value_enum)]
     panic: Option<PanicMode>,
+    /// Whether functions that are the same are written once [default: safe; none with --debug,
+    /// since an address is of one line only]
+    #[arg(long, value_enum)]
+    icf: Option<Folding>,
     /// Drop names and all that the module can run without
     #[arg(long)]
     strip: bool,
@@ -323,6 +327,7 @@ impl BuildArgs {
                 allow_undefined: self.allow_undefined,
                 memory: self.memory,
                 panic: self.panic,
+                icf: self.icf,
                 strip: self.strip,
                 debug: self.debug,
             },

@@ -10,7 +10,8 @@ use anyhow::{Context as _, bail, ensure};
 use cargo_metadata::{Message, Metadata, MetadataCommand, Package, Target, TargetKind};
 
 use crate::build_guest::{
-    self, Built, LinkSettings, Memory, PanicMode, Request, panic_mode, short_hash, validate,
+    self, Built, Folding, LinkSettings, Memory, PanicMode, Request, folding, panic_mode,
+    short_hash, validate,
 };
 use crate::compile;
 use crate::context::Context;
@@ -406,6 +407,10 @@ fn link_arguments(
         }
         (false, true) => {}
     }
+    arguments.push(match folding(&request.link) {
+        Folding::Safe => "--icf=safe".into(),
+        Folding::None => "--icf=none".into(),
+    });
     for name in source::host_functions(sources)? {
         arguments.push(format!("--import={name}"));
     }

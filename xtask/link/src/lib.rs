@@ -35,10 +35,10 @@
 //! # }
 //! ```
 //!
-//! What it links: WebAssembly objects for 32-bit memories, as LLVM 12 to 22 make
-//! them, with debug information. What it does not is an error by its name
-//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries as inputs, 64-bit
-//! memories.
+//! What it links: WebAssembly objects as LLVM 12 to 22 make them, with debug
+//! information, into modules, objects and shared libraries ([`OutputKind`]), for
+//! memories of 32 bits and of 64. What it does not is an error by its name
+//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries as inputs.
 //!
 //! The same inputs and options give the same bytes, whatever the machine and its
 //! number of threads. Work is spread over rayon's global pool. Inputs are not
@@ -56,12 +56,14 @@
 //! | `symbols` | | what a symbol can stand for, and the table of symbols |
 //! | `resolve` | inputs | the objects that take part, what each symbol stands for |
 //! | `live` | the resolution | what is reached; what becomes of undefined symbols |
+//! | `fold` | what is live | which functions and constants are the same, and written once |
 //! | `layout` | what is live | addresses of data, size of memory |
 //! | `synthetic` | that, and constructors | the functions that the linker adds |
 //! | `indices` | all of it | indices of functions, globals, tables, tags, types |
 //! | `output` | all of it | the module |
 
 mod error;
+mod fold;
 mod index;
 mod indices;
 mod input;
@@ -84,12 +86,12 @@ pub use error::{
 };
 pub use libraries::Library;
 pub use options::{
-    BuildId, Duplicates, Exports, Input, MemoryOptions, Options, OutputKind, Panic, Role, Strip,
-    TableOptions, Unresolved,
+    BuildId, Duplicates, Exports, Icf, Input, MemoryOptions, Options, OutputKind, Panic, Role,
+    Strip, TableOptions, Unresolved,
 };
 pub use origin::{Origin, SymbolKind};
 pub use output::Output;
-pub use report::{Extracted, Item, Removed, Report};
+pub use report::{Extracted, Folded, Item, Removed, Report};
 pub use resolve::trace::{Event, Traced};
 
 /// What a link yields besides the module.
@@ -118,7 +120,7 @@ pub struct Linked {
 ///
 /// # Errors
 ///
-/// If an input is damaged or not for WebAssembly with a 32-bit memory, symbols
+/// If an input is damaged or not for WebAssembly, symbols
 /// conflict or are missing, or the options ask for what is impossible.
 pub fn link(inputs: &[Input<'_>], options: &Options) -> Result<Linked> {
     let mut module = Vec::new();
@@ -143,14 +145,16 @@ pub fn link_into(
 ) -> Result<Notes> {
     let resolution = resolve::resolve(inputs, options)?;
     let live = live::mark(&resolution, options)?;
-    let layout = layout::lay_out(&resolution, &live, options)?;
+    let folds = fold::fold(&resolution, &live, options)?;
+    let layout = layout::lay_out(&resolution, &live, &folds, options)?;
     let uses_tls = layout.has_thread_local() && !options.is_relocatable();
     resolve::features::check(&resolution, options, uses_tls)?;
     let synthetics = synthetic::make(&resolution, &live, &layout, options)?;
-    let indices = indices::number(&resolution, &live, &layout, &synthetics, options);
+    let indices = indices::number(&resolution, &live, &folds, &layout, &synthetics, options)?;
     let parts = output::parts::Parts {
         resolution: &resolution,
         live: &live,
+        folds: &folds,
         layout: &layout,
         synthetics: &synthetics,
         indices: &indices,

@@ -75,6 +75,9 @@ pub struct MemoryOptions {
     pub export: Option<String>,
     /// Exported as `memory`, too, if the module imports WASI, which demands it.
     pub export_for_wasi: bool,
+    /// Whether its addresses have 64 bits; as the objects have them if `None`. They
+    /// are below 2^32 all the same.
+    pub is_64: Option<bool>,
     /// Bytes of a page: 65,536, or 1 where the engine has custom page sizes.
     pub page_size: u64,
     /// Its first size in bytes, a multiple of a page; as small as fits if `None`.
@@ -89,6 +92,19 @@ pub struct MemoryOptions {
     pub shared: bool,
     /// Bytes of stack.
     pub stack_size: u64,
+}
+
+/// Which functions that are the same in the module are written once (identical
+/// code folding).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Icf {
+    /// None.
+    None,
+    /// Those that the program cannot tell apart: pointers to them stay different,
+    /// and so do exports. Debuggers and backtraces name the first of them. With
+    /// them, equal constants to which compilers gave no name that a source can say.
+    Safe,
 }
 
 /// What happens where a guest panics.
@@ -262,6 +278,9 @@ pub struct Options {
     pub merge_strings: bool,
     /// Shortest encoding of each index and address in code.
     pub compress_relocations: bool,
+    /// Write functions that are the same once (`--icf`). Nothing is folded in objects,
+    /// with relocations, and for a dynamic linker.
+    pub icf: Icf,
     /// What the module drops.
     pub strip: Strip,
     /// Custom sections that stay in spite of `strip`.
@@ -333,6 +352,7 @@ impl Options {
                 import: Some(("env".into(), "__linear_memory".into())),
                 export: None,
                 export_for_wasi: true,
+                is_64: None,
                 page_size: PAGE,
                 initial: None,
                 max: None,
@@ -342,6 +362,7 @@ impl Options {
             },
             keep_unused_stack: false,
             compress_relocations: true,
+            icf: Icf::Safe,
             strip: Strip::Debug,
             panic: Panic::Report,
             entry: None,
@@ -415,6 +436,7 @@ impl Options {
                 import: None,
                 export: Some("memory".into()),
                 export_for_wasi: false,
+                is_64: None,
                 page_size: PAGE,
                 initial: None,
                 max: None,
@@ -431,6 +453,7 @@ impl Options {
             merge_data_segments: true,
             merge_strings: true,
             compress_relocations: false,
+            icf: Icf::None,
             strip: Strip::Nothing,
             keep_sections: BTreeSet::new(),
             features: None,

@@ -1,5 +1,7 @@
 //! What went into a module, and why: made when the caller asks.
 
+use hashbrown::HashMap;
+
 use crate::index::Within;
 use crate::indices::functions::DefinedFunction;
 use crate::input::object::Referent;
@@ -25,6 +27,18 @@ pub struct Item {
     /// The symbol (name) whose use first made it live; `None` for a root:
     /// an export, the entry, a constructor or a section that is always kept.
     pub wanted_by: Option<String>,
+    /// What is the same: this is written for them, too.
+    pub folded: Vec<Folded>,
+}
+
+/// A function or a constant for which another is written, since they are the same.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Folded {
+    /// Symbol name, mangled as the object has it.
+    pub name: String,
+    /// The object that it came from.
+    pub origin: Origin,
 }
 
 /// An object that became part of the link because a symbol needed it.
@@ -73,9 +87,10 @@ pub(crate) fn report(parts: &Parts, extents: &[Extent]) -> Report {
         symbol: parts.resolution.symbols[it.symbol].name.to_string(),
         wanted_by: it.wanted_by.map(origin),
     });
+    let mut folded = folded(parts);
     Report {
-        functions: functions(parts, extents),
-        data: data(parts),
+        functions: functions(parts, extents, &mut folded),
+        data: data(parts, &mut folded),
         extracted: extracted.collect(),
         removed: removed(parts),
         traced: parts.resolution.traced.clone(),
@@ -122,10 +137,14 @@ fn removed(parts: &Parts) -> Vec<Removed> {
     removed
 }
 
-fn functions(parts: &Parts, extents: &[Extent]) -> Vec<Item> {
+fn functions(
+    parts: &Parts,
+    extents: &[Extent],
+    folded: &mut HashMap<Chunk, Vec<Folded>>,
+) -> Vec<Item> {
     let functions = parts.indices.functions.defined.iter().zip(extents);
     let item = |(function, extent): (&DefinedFunction, &Extent)| {
-        let (name, origin, wanted_by) = match *function {
+        let (name, origin, wanted_by, folded) = match *function {
             DefinedFunction::Object(f) => {
                 let chunk = Chunk::Function(f);
                 let object = parts.resolution.object(f.object);
@@ -133,10 +152,12 @@ fn functions(parts: &Parts, extents: &[Extent]) -> Vec<Item> {
                     chunk_name(parts, chunk),
                     Some(object.name.into()),
                     wanted_by(parts, chunk),
+                    folded.remove(&chunk).unwrap_or_default(),
                 )
             }
             DefinedFunction::Synthetic(added) => {
-                (parts.synthetics.functions[added].name.clone(), None, None)
+                let name = parts.synthetics.functions[added].name.clone();
+                (name, None, None, Vec::new())
             }
         };
         Item {
@@ -145,12 +166,24 @@ fn functions(parts: &Parts, extents: &[Extent]) -> Vec<Item> {
             position: u64::from(extent.offset),
             origin,
             wanted_by,
+            folded,
         }
     };
     functions.map(item).collect()
 }
 
-fn data(parts: &Parts) -> Vec<Item> {
+/// What is folded, by that which is written for it.
+fn folded(parts: &Parts) -> HashMap<Chunk, Vec<Folded>> {
+    let folded = |&chunk: &Chunk| Folded {
+        name: chunk_name(parts, chunk),
+        origin: parts.resolution.object(chunk.object()).name.into(),
+    };
+    let groups = parts.folds.groups().iter();
+    let of_leaders = groups.map(|group| (group.leader, group.folded.iter().map(folded).collect()));
+    of_leaders.collect()
+}
+
+fn data(parts: &Parts, folded: &mut HashMap<Chunk, Vec<Folded>>) -> Vec<Item> {
     let mut data = Vec::new();
     for (id, object) in parts.resolution.all_objects() {
         for symbol in &object.symbols {
@@ -163,6 +196,10 @@ fn data(parts: &Parts) -> Vec<Item> {
                 continue;
             };
             let segment = Within::new(id, segment);
+            let chunk = Chunk::Segment(segment);
+            if parts.folds.is_folded(chunk) {
+                continue;
+            }
             let Some(address) = parts.layout.segment_address(segment, offset) else {
                 continue;
             };
@@ -171,7 +208,8 @@ fn data(parts: &Parts) -> Vec<Item> {
                 size: u64::from(size),
                 position: u64::from(address.0),
                 origin: Some(object.name.into()),
-                wanted_by: wanted_by(parts, Chunk::Segment(segment)),
+                wanted_by: wanted_by(parts, chunk),
+                folded: folded.remove(&chunk).unwrap_or_default(),
             });
         }
     }

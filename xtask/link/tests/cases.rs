@@ -11,7 +11,9 @@ mod forge;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use genkan_link::{BuildId, Duplicates, Exports, Input, Options, Panic, Role, Strip, Unresolved};
+use genkan_link::{
+    BuildId, Duplicates, Exports, Icf, Input, Options, Panic, Role, Strip, Unresolved,
+};
 use wasmparser::{Validator, WasmFeatures};
 
 /// A file for the linker: its name, its bytes, its role.
@@ -67,6 +69,8 @@ fn option(options: &mut Options, text: &str) {
         "no-gc" => options.gc_sections = false,
         "no-merge-segments" => options.merge_data_segments = false,
         "compress" => options.compress_relocations = true,
+        "icf" => options.icf = Icf::Safe,
+        "report" => options.report = true,
         "strip" => options.strip = Strip::All,
         "features" => options.features = Some(value.split(',').map(str::to_owned).collect()),
         "build-id" => options.build_id = BuildId::Fast,

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// From the first to the last. What is in no folder (errors, options, names,
 /// indices) comes before them all, but for the report, which is made last.
-const PHASES: [&str; 8] = [
+const PHASES: [&str; 9] = [
     "input",
     "symbols",
     "resolve",
     "live",
+    "fold",
     "layout",
     "synthetic",
     "indices",

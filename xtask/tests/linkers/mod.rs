@@ -39,9 +39,11 @@ pub fn ours(folder: &Path, arguments: &[String]) -> Ran {
     run(command, folder, arguments, "ours")
 }
 
-/// Runs the toolchain's rust-lld.
+/// Runs the toolchain's rust-lld, which does not know of folding.
 pub fn theirs(toolchain: &Toolchain, folder: &Path, arguments: &[String]) -> Ran {
-    run(rust_lld(toolchain), folder, arguments, "theirs")
+    let arguments = arguments.iter().filter(|it| !it.starts_with("--icf="));
+    let arguments: Vec<String> = arguments.cloned().collect();
+    run(rust_lld(toolchain), folder, &arguments, "theirs")
 }
 
 /// The toolchain's rust-lld, in its WebAssembly flavor.
@@ -283,6 +285,9 @@ fn entity(types: wasmparser::types::TypesRef<'_>, of: wasmparser::types::EntityT
         wasmparser::types::EntityType::Func(id) | wasmparser::types::EntityType::FuncExact(id) => {
             let of = types[id].unwrap_func();
             format!("func {:?} -> {:?}", of.params(), of.results())
+        }
+        wasmparser::types::EntityType::Tag(id) => {
+            format!("tag {:?}", types[id].unwrap_func().params())
         }
         other => format!("{other:?}"),
     }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::args::{Arg, Args};
 use super::options::Opt;
-use genkan_link::{BuildId, Duplicates, Exports, Options, OutputKind, Panic, Strip, Unresolved};
+use genkan_link::{
+    BuildId, Duplicates, Exports, Icf, Options, OutputKind, Panic, Strip, Unresolved,
+};
 
 const PAGE: u64 = 65_536;
 
@@ -19,6 +21,8 @@ pub struct Config {
     pub map: Option<PathBuf>,
     /// `--why-extract`; `-` is stdout.
     pub why_extract: Option<PathBuf>,
+    /// `--print-icf-sections`.
+    pub print_icf: bool,
     /// `--trace`.
     pub trace: bool,
     /// `--print-gc-sections`.
@@ -64,6 +68,7 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
         output,
         map: map.map(PathBuf::from),
         why_extract: args.value(Opt::WhyExtract).map(PathBuf::from),
+        print_icf: args.has(Opt::PrintIcfSections),
         trace: args.has(Opt::Trace),
         print_gc_sections: args.flag(Opt::PrintGcSections, Opt::NoPrintGcSections, false),
         reproduce: args.value(Opt::Reproduce).map(PathBuf::from),
@@ -289,11 +294,9 @@ impl Reader<'_> {
             }
         }
         match args.value(Opt::Machine) {
-            None | Some("wasm32") => {}
-            Some("wasm64") => {
-                let message = "-m wasm64: memories of 64 bits: not implemented";
-                self.errors.push(message.into());
-            }
+            None => {}
+            Some("wasm32") => self.options.memory.is_64 = Some(false),
+            Some("wasm64") => self.options.memory.is_64 = Some(true),
             Some(other) => self
                 .errors
                 .push(format!("invalid target architecture: {other}")),
@@ -338,6 +341,20 @@ impl Reader<'_> {
                  Please pass --strip-debug or --strip-all"
                     .into(),
             );
+        }
+        match args.value(Opt::Icf) {
+            None | Some("none") => options.icf = Icf::None,
+            Some("safe") => {
+                options.icf = Icf::Safe;
+                let kept = [Opt::Relocatable, Opt::EmitRelocs, Opt::Shared, Opt::Pie];
+                if let Some(Arg { spelling, .. }) = args.last(&kept) {
+                    let message = format!("--icf=safe and {spelling} may not be used together");
+                    self.errors.push(message);
+                }
+            }
+            Some(other) => self
+                .errors
+                .push(format!("--icf: safe or none expected, but got '{other}'")),
         }
         options.demangle = args.flag(Opt::Demangle, Opt::NoDemangle, true);
         match args.value(Opt::BuildId).map_or(Ok(BuildId::None), build_id) {
@@ -593,11 +610,7 @@ mod tests {
 
     #[test]
     fn what_is_not_implemented_is_refused_by_name() {
-        for line in [
-            "-m wasm64",
-            "--thinlto-index-only",
-            "-shared --shared-memory",
-        ] {
+        for line in ["--thinlto-index-only", "-shared --shared-memory"] {
             let error = error(line);
             assert!(
                 error.contains(line.split_whitespace().next().unwrap()),
@@ -606,6 +619,18 @@ mod tests {
             assert!(error.contains("not implemented"), "{error}");
         }
         assert_eq!(read("").unwrap_err(), ["no output file specified"]);
+    }
+
+    #[test]
+    fn folding() {
+        assert_eq!(options("").icf, Icf::None);
+        assert_eq!(options("--icf=safe").icf, Icf::Safe);
+        assert_eq!(options("--icf=safe --icf=none -r").icf, Icf::None);
+        assert!(error("--icf=all").contains("safe or none expected"));
+        assert_eq!(
+            error("--icf=safe -r"),
+            "--icf=safe and -r may not be used together"
+        );
     }
 
     #[test]

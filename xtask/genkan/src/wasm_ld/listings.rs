@@ -89,6 +89,11 @@ fn item_lines(text: &mut String, address: Option<u64>, offset: u64, item: &Item)
         item.size,
         &format!("                {name}"),
     );
+    for folded in &item.folded {
+        let (origin, name) = (&folded.origin, demangle(&folded.name));
+        let place = format!("        {origin}:({name})");
+        line(text, address, offset, 0, &place);
+    }
 }
 
 fn line(text: &mut String, address: Option<u64>, offset: u64, size: u64, what: &str) {
@@ -114,6 +119,22 @@ fn section_name(id: u8) -> &'static str {
         13 => "TAG",
         _ => "UNKNOWN",
     }
+}
+
+/// What is written for others, in the manner of lld for ELF.
+pub fn folded(report: &Report) -> String {
+    let mut text = String::new();
+    for item in report.functions.iter().chain(&report.data) {
+        let Some(origin) = item.origin.as_ref().filter(|_| !item.folded.is_empty()) else {
+            continue;
+        };
+        let _ = writeln!(text, "selected section {origin}:({})", demangle(&item.name));
+        for folded in &item.folded {
+            let (origin, name) = (&folded.origin, demangle(&folded.name));
+            let _ = writeln!(text, "  removing identical section {origin}:({name})");
+        }
+    }
+    text
 }
 
 /// What is not in the module, since nothing reaches it.

@@ -39,7 +39,7 @@ As genkan-ld, or under the name wasm-ld (a symbolic link will do), it is what ru
 clang call. Long options take one dash or two; @FILE reads more arguments.
 
 {options}
-wasm64 is not implemented either; LLVM bitcode (-flto) is the compiler's to optimise.
+LLVM bitcode (-flto) is the compiler's to optimise.
 
 Examples:
   {name} --no-entry --export=add -o add.wasm add.o
@@ -145,6 +145,7 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
         .extend(inputs.allow_undefined);
     config.options.report = config.map.is_some()
         || config.why_extract.is_some()
+        || config.print_icf
         || config.trace
         || config.print_gc_sections
         || !config.options.trace_symbols.is_empty();
@@ -191,6 +192,9 @@ fn write(
         print(&text);
     }
     print(&listings::traced(report));
+    if config.print_icf {
+        print(&listings::folded(report));
+    }
     if config.print_gc_sections {
         print(&listings::removed(report));
     }

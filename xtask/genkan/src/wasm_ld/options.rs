@@ -37,6 +37,7 @@ pub enum Opt {
     GlobalBase,
     GrowableTable,
     Help,
+    Icf,
     /// Known, and without effect here as in wasm-ld, given these inputs.
     Ignored,
     Import,
@@ -79,6 +80,7 @@ pub enum Opt {
     Panic,
     Pie,
     PrintGcSections,
+    PrintIcfSections,
     PrintMap,
     /// What genkan does not do; the row's help says what that is.
     Refused,
@@ -196,7 +198,7 @@ const ROWS: &[Row] = &[
     row(Inputs, Opt::RspQuoting, &[(Any, "rsp-quoting", Separate), (Any, "rsp-quoting=", Joined)],
         "STYLE", "How response files quote: posix or windows"),
     row(Inputs, Opt::Machine, &[(One, "m", Either)],
-        "MACHINE", "wasm32, the only one"),
+        "MACHINE", "wasm32 or wasm64; as the first object has it if nothing is said"),
 
     row(Output, Opt::Output, &[(One, "o", Either)],
         "MODULE", "Where to write the module; - is stdout"),
@@ -222,6 +224,8 @@ const ROWS: &[Row] = &[
         "NAME", "Keep this custom section all the same"),
     row(Output, Opt::CompressRelocations, &[(Any, "compress-relocations", None)],
         "", "Shortest encoding of numbers in code; needs -s or -S"),
+    row(Output, Opt::Icf, &[(Any, "icf=", Joined)],
+        "WHICH", "Write functions that are the same once: safe, or none, the default (genkan's own)"),
     row(Output, Opt::Lean, &[(Two, "lean", None)],
         "", "The smallest module, in an order of its own; constructors run once (genkan's own)"),
     row(Output, Opt::Optimize, &[(One, "O", Either)],
@@ -335,6 +339,8 @@ const ROWS: &[Row] = &[
         "", "The same, to stdout"),
     row(Messages, Opt::WhyExtract, &[(Two, "why-extract=", Joined)],
         "FILE", "Which archive members were taken, and for what; - is stdout"),
+    row(Messages, Opt::PrintIcfSections, &[(Any, "print-icf-sections", None)],
+        "", "Functions and constants for which others are written (genkan's own)"),
     row(Messages, Opt::Trace, &[(One, "t", None), (Any, "trace", None)],
         "", "Names of the objects that take part"),
     row(Messages, Opt::TraceSymbol, &[(One, "y", Either), (Any, "trace-symbol", Separate), (Any, "trace-symbol=", Joined)],

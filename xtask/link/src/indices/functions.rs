@@ -1,9 +1,12 @@
 //! The indices of functions: imports, then synthetic ones, then the objects',
-//! those first that are called most where that makes the module smaller. In
-//! wasm-ld's order those that wrap exports come last.
+//! those first that are called most where that makes the module smaller. One that
+//! is folded has the index of that which is written for it. In wasm-ld's order
+//! those that wrap exports come last.
 
 use hashbrown::HashMap;
 
+use crate::error::Result;
+use crate::fold::Folds;
 use crate::index::{
     FunctionIndex, Index, IndexVec, ObjFunction, ObjectId, SymbolId, SyntheticId, SyntheticIndex,
     Within,
@@ -11,7 +14,7 @@ use crate::index::{
 use crate::live::Live;
 use crate::options::Options;
 use crate::origin::SymbolKind;
-use crate::resolve::resolution::{FunctionRef, Resolution};
+use crate::resolve::resolution::{Chunk, FunctionRef, Resolution};
 use crate::synthetic::Synthetics;
 
 /// A function that the module defines.
@@ -37,12 +40,17 @@ pub struct Functions {
 }
 
 /// Numbers them.
+///
+/// # Errors
+///
+/// If relocations are damaged.
 pub fn number(
     resolution: &Resolution,
     live: &Live,
+    folds: &Folds,
     synthetics: &Synthetics,
     options: &Options,
-) -> Functions {
+) -> Result<Functions> {
     let is_function = |id: &SymbolId| resolution.symbols[*id].kind == SymbolKind::Function;
     let imports: Vec<SymbolId> = live.imports.iter().copied().filter(is_function).collect();
     let mut defined: Vec<DefinedFunction> = Vec::new();
@@ -51,16 +59,18 @@ pub fn number(
     let first = added.filter(|added| !is_last(added));
     defined.extend(first.map(DefinedFunction::Synthetic));
     for (id, reached) in live.reached.objects.enumerate() {
-        let functions = reached.functions.marked();
-        defined.extend(functions.map(|f| DefinedFunction::Object(Within::new(id, f))));
+        let functions = reached.functions.marked().map(|f| Within::new(id, f));
+        let written = functions.filter(|&f| !folds.is_folded(Chunk::Function(f)));
+        defined.extend(written.map(DefinedFunction::Object));
     }
     let added = synthetics.functions.indices();
     defined.extend(added.filter(is_last).map(DefinedFunction::Synthetic));
     if options.lean && options.compress_relocations {
         // What is called most gets the indices that take one byte.
+        let calls = folds.calls(resolution, live)?;
         defined.sort_by_key(|function| {
             std::cmp::Reverse(match *function {
-                DefinedFunction::Object(f) => live.reached.objects[f.object].calls[f.index],
+                DefinedFunction::Object(f) => calls[f.object][f.index],
                 DefinedFunction::Synthetic(_) => 0,
             })
         });
@@ -79,6 +89,16 @@ pub fn number(
             DefinedFunction::Object(f) => objects[f.object][f.index] = Some(index),
         }
     }
+    for group in folds.groups() {
+        let Chunk::Function(leader) = group.leader else {
+            continue;
+        };
+        for folded in &group.folded {
+            if let Chunk::Function(folded) = folded {
+                objects[folded.object][folded.index] = objects[leader.object][leader.index];
+            }
+        }
+    }
     let of_symbols = synthetics.of_symbols.iter();
     let of_symbols = of_symbols.map(|added| added.map(|added| synthetic[added]));
     let imported = imports.iter().enumerate();
@@ -91,14 +111,14 @@ pub fn number(
             undefined.insert(*alias, index);
         }
     }
-    Functions {
+    Ok(Functions {
         undefined,
         of_symbols: of_symbols.collect(),
         imports,
         defined,
         objects,
         synthetic,
-    }
+    })
 }
 
 impl Functions {

@@ -1,4 +1,4 @@
-//! Phase 7: index spaces. Takes what is live and what is synthetic; gives every
+//! Phase 8: index spaces. Takes what is live and what is synthetic; gives every
 //! function, global, tag, table and type of the module its index, and every
 //! function whose address is taken its slot in the table.
 
@@ -8,6 +8,8 @@ pub mod tables;
 pub mod tags;
 pub mod types;
 
+use crate::error::Result;
+use crate::fold::Folds;
 use crate::indices::functions::Functions;
 use crate::indices::globals::Globals;
 use crate::indices::tables::Tables;
@@ -35,20 +37,25 @@ pub struct IndexSpaces<'a> {
 }
 
 /// Numbers them.
+///
+/// # Errors
+///
+/// If relocations are damaged.
 pub fn number<'a>(
     resolution: &Resolution<'a>,
     live: &Live<'a>,
+    folds: &Folds,
     layout: &Layout<'a>,
     synthetics: &Synthetics<'a>,
     options: &Options,
-) -> IndexSpaces<'a> {
-    let functions = functions::number(resolution, live, synthetics, options);
+) -> Result<IndexSpaces<'a>> {
+    let functions = functions::number(resolution, live, folds, synthetics, options)?;
     let tags = tags::number(resolution, live);
-    IndexSpaces {
+    Ok(IndexSpaces {
         globals: globals::number(resolution, live, synthetics, options),
         tables: tables::number(resolution, live, layout, &functions, options),
         types: types::number(resolution, live, synthetics, &functions, &tags, options),
         functions,
         tags,
-    }
+    })
 }

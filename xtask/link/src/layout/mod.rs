@@ -1,4 +1,4 @@
-//! Phase 5: memory layout. Takes what is live; gives every byte of data its
+//! Phase 6: memory layout. Takes what is live; gives every byte of data its
 //! address, and the memory its size.
 
 pub mod memory;
@@ -6,6 +6,7 @@ pub mod segments;
 pub mod strings;
 
 use crate::error::{Error, Errors, Result, UndefinedReason, UndefinedSymbol};
+use crate::fold::Folds;
 use crate::index::{Address, IndexVec, ObjSegment, OutputSegmentId, TableSlot, Within};
 use crate::input::object::Referent;
 use crate::layout::memory::{Memory, Placement};
@@ -37,9 +38,10 @@ pub struct Layout<'a> {
 pub fn lay_out<'a>(
     resolution: &Resolution<'a>,
     live: &Live<'a>,
+    folds: &Folds,
     options: &Options,
 ) -> Result<Layout<'a>> {
-    let segments = segments::collect(resolution, live, options)?;
+    let segments = segments::collect(resolution, live, folds, options)?;
     let Placement {
         addresses,
         order,

@@ -4,12 +4,13 @@
 use hashbrown::HashMap;
 
 use crate::error::{Damage, Error, MemoryError, Result};
+use crate::fold::Folds;
 use crate::index::{IndexVec, ObjSegment, ObjectId, OutputSegmentId, Within};
 use crate::input::object::{SEGMENT_STRINGS, SEGMENT_TLS, Segment};
 use crate::layout::strings::{self, Pieces};
 use crate::live::Live;
 use crate::options::Options;
-use crate::resolve::resolution::Resolution;
+use crate::resolve::resolution::{Chunk, Resolution};
 
 /// The segment of thread-local data.
 pub const THREAD_LOCAL: &str = ".tdata";
@@ -103,6 +104,7 @@ pub struct Segments<'a> {
 pub fn collect<'a>(
     resolution: &Resolution<'a>,
     live: &Live<'a>,
+    folds: &Folds,
     options: &Options,
 ) -> Result<Segments<'a>> {
     let mut by_name: HashMap<&'a str, OutputSegmentId> = HashMap::new();
@@ -110,6 +112,9 @@ pub fn collect<'a>(
     let mut inputs: Vec<Vec<Within<ObjSegment>>> = Vec::new();
     for (id, object) in resolution.all_objects() {
         for index in live.reached.objects[id].segments.marked() {
+            if folds.is_folded(Chunk::Segment(Within::new(id, index))) {
+                continue;
+            }
             let segment = &object.segments[index];
             let mut add = |name| {
                 inputs.push(Vec::new());
@@ -141,6 +146,14 @@ pub fn collect<'a>(
             inputs.sort_by_key(|segment| std::cmp::Reverse(filler.segment(segment).align));
         }
         filler.fill(output, &mut outputs[output], inputs)?;
+    }
+    for group in folds.groups() {
+        for folded in &group.folded {
+            if let (Chunk::Segment(folded), Chunk::Segment(leader)) = (folded, group.leader) {
+                filler.parts[folded.object][folded.index] =
+                    filler.parts[leader.object][leader.index];
+            }
+        }
     }
     let zero_byte = live.reached.zero_byte.then(|| zero_byte(&mut outputs));
     let fills_zeros = zeros(&mut outputs, resolution, options);
@@ -228,7 +241,7 @@ impl<'p, 'a> Filler<'p, 'a> {
 
     /// The strings among `inputs`, those of one kind together.
     fn merge(&self, inputs: &[Within<ObjSegment>]) -> Result<Vec<Pool>> {
-        let mut kinds: Vec<((u32, u32), Vec<Within<ObjSegment>>)> = Vec::new();
+        let mut kinds: Vec<(StringKind, Vec<Within<ObjSegment>>)> = Vec::new();
         for &input in inputs {
             let segment = self.segment(&input);
             if !self.is_merged(segment) {
@@ -240,7 +253,7 @@ impl<'p, 'a> Filler<'p, 'a> {
                 None => kinds.push((kind, vec![input])),
             }
         }
-        let merge = |(kind, inputs): ((u32, u32), Vec<Within<ObjSegment>>)| {
+        let merge = |(kind, inputs): (StringKind, Vec<Within<ObjSegment>>)| {
             let bytes: Vec<&[u8]> = inputs.iter().map(|i| self.segment(i).data).collect();
             let merged = strings::merge(&bytes, Some(kind.0)).map_err(|at| {
                 let segment = &inputs[at.0];
@@ -261,9 +274,12 @@ impl<'p, 'a> Filler<'p, 'a> {
     }
 }
 
-/// Merged strings of one alignment and flags.
+/// Alignment and flags: only strings that agree in them are merged.
+type StringKind = (u32, u32);
+
+/// Merged strings of one kind.
 struct Pool {
-    kind: (u32, u32),
+    kind: StringKind,
     /// Until they have their place.
     bytes: Option<Vec<u8>>,
     /// Where that is in the output segment.
@@ -302,8 +318,8 @@ fn zeros(
     }
     let zeros = outputs.iter().filter(|s| s.is_zero);
     let zeros: u64 = zeros.map(|s| u64::from(s.size)).sum();
-    let may_fill =
-        resolution.features.contains("bulk-memory") || (options.lean && zeros > u64::from(LOOP));
+    let may_loop = options.lean && !resolution.is_64 && zeros > u64::from(LOOP);
+    let may_fill = resolution.features.contains("bulk-memory") || may_loop;
     let can_fill = may_fill && !is_written;
     if !can_fill {
         for output in outputs.iter_mut() {

@@ -123,7 +123,7 @@ fn place_tails(strings: &[&[u8]], align: u32) -> (Vec<u8>, Vec<u32>) {
         let string = strings[number as usize];
         // An empty string, its null byte alone, ends every other.
         let within = output.len() - string.len().min(output.len());
-        let offset = if previous.ends_with(string) && within % align == 0 {
+        let offset = if previous.ends_with(string) && within.is_multiple_of(align) {
             within
         } else {
             output.resize(output.len().next_multiple_of(align), 0);

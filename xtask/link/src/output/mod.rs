@@ -1,4 +1,4 @@
-//! Phase 8: output. Takes what all phases before made; gives the module's bytes,
+//! Phase 9: output. Takes what all phases before made; gives the module's bytes,
 //! section by section: sizes first, then the bytes into the slot that each has,
 //! many at once.
 
@@ -201,7 +201,7 @@ fn placed<'s, 'p>(
     parts: &Parts,
     segments: &'s [DataSegment<'p>],
 ) -> Vec<(&'s DataSegment<'p>, u32)> {
-    let mut at = Encoding::Unsigned.shortest_len(segments.len() as u32);
+    let mut at = Encoding::Unsigned.shortest_len(segments.len() as u64);
     let place = |segment: &'s DataSegment<'p>| {
         let start = at + head(parts, segment).len();
         at = start + segment.size();
@@ -212,7 +212,7 @@ fn placed<'s, 'p>(
 
 /// What comes before a segment's bytes.
 fn head(parts: &Parts, segment: &DataSegment) -> Vec<u8> {
-    segment.head(parts.options.memory.shared, parts.place("__memory_base"))
+    segment.head(parts)
 }
 
 fn data_section<'p>(

@@ -1,5 +1,8 @@
 //! What the phases before made, together.
 
+use wasm_encoder::{ConstExpr, InstructionSink};
+
+use crate::fold::Folds;
 use crate::index::GlobalIndex;
 use crate::indices::IndexSpaces;
 use crate::input::object::Referent;
@@ -18,6 +21,8 @@ pub struct Parts<'p, 'a> {
     pub resolution: &'p Resolution<'a>,
     /// What the module holds.
     pub live: &'p Live<'a>,
+    /// Which functions and constants are the same.
+    pub folds: &'p Folds,
     /// What lies where in memory.
     pub layout: &'p Layout<'a>,
     /// The functions that the linker adds.
@@ -37,6 +42,26 @@ impl<'p> Parts<'p, '_> {
             .globals
             .imported(id)
             .filter(|_| self.options.is_pic())
+    }
+
+    /// An address, or a number as wide, as a constant.
+    pub fn address(&self, address: u32) -> ConstExpr {
+        match self.resolution.is_64 {
+            true => ConstExpr::i64_const(address.into()),
+            false => ConstExpr::i32_const(address as i32),
+        }
+    }
+
+    /// Code that pushes an address, or a number as wide.
+    pub fn push_address<'c, 's>(
+        &self,
+        code: &'c mut InstructionSink<'s>,
+        address: u32,
+    ) -> &'c mut InstructionSink<'s> {
+        match self.resolution.is_64 {
+            true => code.i64_const(address.into()),
+            false => code.i32_const(address as i32),
+        }
     }
 
     /// The kind and name of the symbol that a GOT entry is for.

@@ -57,11 +57,15 @@ impl<'p, 'a> Relocator<'p, 'a> {
         relocation: &Relocation,
         site: Site,
         section: &str,
-    ) -> Result<u32> {
+    ) -> Result<u64> {
         match relocation.ty {
-            RelocationType::FunctionOffsetI32 | RelocationType::SectionOffsetI32 => Ok(self
-                .offset(id, of, relocation)
-                .unwrap_or(relocation.addend as u32)),
+            RelocationType::FunctionOffsetI32
+            | RelocationType::FunctionOffsetI64
+            | RelocationType::SectionOffsetI32 => {
+                // In what the module has not, it stays as it is.
+                let place = self.place(id, of, relocation);
+                Ok(place.unwrap_or(relocation.addend as u32).into())
+            }
             _ => match self.values.value(id, of, relocation, site) {
                 Some(value) => Ok(value),
                 None => Err(self.values.absent(id, relocation, section)),
@@ -78,8 +82,8 @@ impl<'p, 'a> Relocator<'p, 'a> {
         of: &ObjectValues,
         relocation: &Relocation,
         site: Site,
-        tombstone: Option<u32>,
-    ) -> u32 {
+        tombstone: Option<u64>,
+    ) -> u64 {
         if relocation.ty != RelocationType::TypeIndexLeb
             && matches!(of.symbols[relocation.symbol()], Value::Absent)
             && let Some(tombstone) = tombstone
@@ -87,21 +91,24 @@ impl<'p, 'a> Relocator<'p, 'a> {
             return tombstone;
         }
         match relocation.ty {
-            RelocationType::FunctionOffsetI32 | RelocationType::SectionOffsetI32 => {
-                let offset = self.offset(id, of, relocation);
-                offset.or(tombstone).unwrap_or(relocation.addend as u32)
+            RelocationType::FunctionOffsetI32
+            | RelocationType::FunctionOffsetI64
+            | RelocationType::SectionOffsetI32 => {
+                let place = self.place(id, of, relocation).map(u64::from);
+                place.or(tombstone).unwrap_or(relocation.addend as u64)
             }
             // -1 is no index.
             _ => {
                 let value = self.values.value(id, of, relocation, site);
-                value.unwrap_or(u32::MAX)
+                value.unwrap_or(u64::MAX)
             }
         }
     }
 
-    /// An offset in the module's code or in a custom section, if the module has
-    /// that. An imported function is not in the code.
-    fn offset(&self, id: ObjectId, of: &ObjectValues, relocation: &Relocation) -> Option<u32> {
+    /// An offset in the module's code or in a custom section; `None` in what the
+    /// module has not, such as a function for which another is written: an address
+    /// is of one function only.
+    fn place(&self, id: ObjectId, of: &ObjectValues, relocation: &Relocation) -> Option<u32> {
         let addend = relocation.addend as u32;
         match of.symbols[relocation.symbol()] {
             Value::Section(Some(custom)) => Some(self.customs[id][custom].offset(addend)),
@@ -145,7 +152,7 @@ impl<'p, 'a> Relocator<'p, 'a> {
 
 /// Writes one value into `bytes`, which begin at `site.start`.
 #[inline]
-pub fn write(relocation: &Relocation, value: u32, site: Site, bytes: &mut [u8]) {
+pub fn write(relocation: &Relocation, value: u64, site: Site, bytes: &mut [u8]) {
     let at = (relocation.offset - site.start) as usize;
     let bytes = &mut bytes[at..at + relocation.ty.extent()];
     relocation::encoding(relocation.ty).write_padded(value, bytes);

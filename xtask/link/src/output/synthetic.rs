@@ -120,10 +120,8 @@ fn call_constructors(code: &mut InstructionSink, parts: &Parts) -> Result<()> {
 fn fill_zeros(code: &mut InstructionSink, parts: &Parts) {
     for (segment, address) in parts.layout.segments() {
         if segment.is_zero && segment.size > 0 {
-            code.i32_const(address.0 as i32)
-                .i32_const(0)
-                .i32_const(segment.size as i32)
-                .memory_fill(0);
+            parts.push_address(code, address.0).i32_const(0);
+            parts.push_address(code, segment.size).memory_fill(0);
         }
     }
 }
@@ -184,7 +182,8 @@ fn store_zeros(code: &mut InstructionSink, parts: &Parts) {
 fn once(code: &mut InstructionSink, parts: &Parts, callee: SyntheticIndex) {
     match (parts.layout.memory.flags, parts.indices.globals.init_done) {
         (Some(flags), _) => {
-            code.i32_const(flags.constructors.0 as i32)
+            parts
+                .push_address(code, flags.constructors.0)
                 .i32_const(0)
                 .i32_const(1)
                 .i32_atomic_rmw_cmpxchg(WORD)
@@ -244,13 +243,14 @@ fn init_shared_memory(
     let Some(flags) = parts.layout.memory.flags else {
         return;
     };
-    let flag = flags.memory.0 as i32;
+    let flag = flags.memory.0;
     let segments = data::segments(parts);
     // 0: it is this one that copies. 1: another does. 2: it is done.
     code.block(BlockType::Empty)
         .block(BlockType::Empty)
-        .block(BlockType::Empty)
-        .i32_const(flag)
+        .block(BlockType::Empty);
+    parts
+        .push_address(code, flag)
         .i32_const(0)
         .i32_const(1)
         .i32_atomic_rmw_cmpxchg(WORD)
@@ -258,11 +258,11 @@ fn init_shared_memory(
         .end();
     let base = parts.indices.globals.synthetic(SyntheticGlobal::TlsBase);
     for (index, segment) in segments.iter().enumerate() {
-        let address = segment.address().0 as i32;
-        code.i32_const(address);
+        let address = segment.address().0;
+        parts.push_address(code, address);
         // The first thread's own data is where the linker put it.
         if let Some(base) = base.filter(|_| segment.is_thread_local()) {
-            code.i32_const(address).global_set(base.into());
+            parts.push_address(code, address).global_set(base.into());
         }
         copy(code, index, segment);
     }
@@ -272,16 +272,19 @@ fn init_shared_memory(
     if let Some(constructors) = constructors {
         call_added(code, parts, constructors);
     }
-    code.i32_const(flag)
+    parts
+        .push_address(code, flag)
         .i32_const(2)
-        .i32_atomic_store(WORD)
-        .i32_const(flag)
+        .i32_atomic_store(WORD);
+    parts
+        .push_address(code, flag)
         .i32_const(-1)
         .memory_atomic_notify(WORD)
         .drop()
         .br(1)
-        .end()
-        .i32_const(flag)
+        .end();
+    parts
+        .push_address(code, flag)
         .i32_const(1)
         .i64_const(-1)
         .memory_atomic_wait32(WORD)

@@ -1,4 +1,4 @@
-//! Phase 6: synthetic functions. Takes what is live and the layout of the data;
+//! Phase 7: synthetic functions. Takes what is live and the layout of the data;
 //! gives the functions that the linker adds to the module: those it defines for
 //! symbols, those that trap in place of undefined ones, and those that fill
 //! memory and run the constructors, and when.
