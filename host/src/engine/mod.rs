@@ -9,6 +9,7 @@ pub(crate) use module::Variant;
 
 pub(crate) use compiler::Compiler;
 
+use crate::calls::{Declarations, SECTION};
 use crate::rewrite::{self, Checks};
 use crate::types::{Error, FormatProblem, file_error};
 use std::borrow::Cow;
@@ -110,10 +111,10 @@ impl Engine {
             _ => Cow::Owned(text_to_module(bytes)?),
         };
         bounds::check_size(&bytes, self.largest)?;
-        inspect(&bytes)?;
+        let declared = inspect(&bytes)?;
         bounds::check_code(&bytes)?;
         rewrite::validate(&bytes)?;
-        Module::new(&self.compiler, &bytes, self.checks)
+        Module::new(&self.compiler, &bytes, declared, self.checks)
     }
 }
 
@@ -136,8 +137,10 @@ fn text_to_module(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     }))
 }
 
-/// Finds what the engine would reject in less helpful words, or accept.
-fn inspect(bytes: &[u8]) -> Result<(), Error> {
+/// Finds what the engine would reject in less helpful words, or accept; and the
+/// functions that say their types.
+fn inspect(bytes: &[u8]) -> Result<Declarations, Error> {
+    let mut sections = Vec::new();
     for payload in wasmparser::Parser::new(0).parse_all(bytes) {
         match payload.map_err(|e| Error::NotWasm(FormatProblem::Damaged(e.to_string())))? {
             Payload::Version { encoding, .. } if encoding != wasmparser::Encoding::Module => {
@@ -146,8 +149,11 @@ fn inspect(bytes: &[u8]) -> Result<(), Error> {
             Payload::CustomSection(section) if section.name() == "linking" => {
                 return Err(Error::NotLinked);
             }
+            Payload::CustomSection(section) if section.name() == SECTION => {
+                sections.push(section.data());
+            }
             _ => {}
         }
     }
-    Ok(())
+    Declarations::parse(sections.into_iter()).map_err(|problem| Error::Compile(problem.into()))
 }

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, Weak};
 pub struct Region(Arc<Shared>);
 
 /// What the region and the guests that it was granted to share.
+#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) bytes: Bytes,
     pub(super) len: usize,
@@ -39,6 +40,7 @@ pub(super) trait Holder: Send + Sync {
     fn revoke(&self, tag: Tag);
 }
 
+#[derive(Debug)]
 pub(super) enum Bytes {
     Memory(SharedBytes),
     File(File, PathBuf),
