@@ -14,6 +14,8 @@ mod engine;
 mod guest;
 mod imports;
 mod regions;
+mod rewrite;
+mod stop;
 mod sys;
 mod types;
 
@@ -21,6 +23,8 @@ pub use engine::{Config, Engine, Module};
 pub use guest::{Guest, Setup};
 pub use imports::{Caller, Functions, HostResult};
 pub use regions::Region;
+pub use rewrite::Checks;
+pub use stop::Canceller;
 pub use sys::{Slice, SliceMut};
 pub use types::{
     Access, Error, FormatProblem, Frame, Import, ImportKind, Limits, MAX_REGION_LEN, Pointer,

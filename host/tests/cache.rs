@@ -2,7 +2,7 @@
 
 mod guests;
 
-use genkan_host::{Config, Engine, Error, Guest};
+use genkan_host::{Checks, Config, Engine, Error, Guest};
 use std::path::{Path, PathBuf};
 
 const GUEST: &[u8] = br#"(module (func (export "f") (result i32) (i32.const 7)))"#;
@@ -82,7 +82,7 @@ fn what_is_kept_is_used() {
         ),
         8
     );
-    let metered = config(&cache).metered(true);
+    let metered = config(&cache).checks(Checks::none().fuel(true));
     assert_eq!(run(metered.clone(), GUEST), 7);
     assert_eq!(run(metered, GUEST), 7);
     assert_eq!(cache.read_dir().unwrap().count(), 3);

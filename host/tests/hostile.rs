@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 
 mod guests;
+mod process;
 
 use genkan_host::{
     Access, Config, Engine, Error, Guest, Limits, PointerProblem, Region, Setup, Value,
@@ -12,33 +13,15 @@ use genkan_host::{
 };
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Runs `attack` in a process of its own: this program again, with this test alone.
+/// Runs `attack` in a process of its own, where a good guest must run afterwards.
 fn alone(test: &str, attack: impl FnOnce()) {
-    const THIS: &str = "GENKAN_HOSTILE_TEST";
-    if std::env::var(THIS).is_ok_and(|name| name == test) {
-        // What hangs ends, and says so by its exit.
-        // SAFETY: asks for a signal, and touches no memory.
-        unsafe { libc::alarm(120) };
+    process::alone(test, || {
         attack();
         works();
-        return;
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(THIS, test)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{}\n{text}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
+    });
 }
 
 /// A good guest runs, reads, and faults as it should.

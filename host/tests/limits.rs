@@ -2,7 +2,7 @@
 
 mod guests;
 
-use genkan_host::{Config, Engine, Error, Guest, Limits, Setup};
+use genkan_host::{Checks, Config, Engine, Error, Guest, Limits, Setup};
 use std::time::{Duration, Instant};
 
 fn guest(engine: &Engine, text: &str, limits: Limits) -> Result<Guest, Error> {
@@ -26,7 +26,7 @@ const LOOP: &str = r#"(module (func (export "run") (loop (br 0))))"#;
 
 #[test]
 fn fuel_runs_out() {
-    let engine = Engine::new(Config::new().metered(true)).unwrap();
+    let engine = Engine::new(Config::new().checks(Checks::none().fuel(true))).unwrap();
     let limits = Limits::new().fuel(100_000);
     let mut endless = guest(&engine, LOOP, limits.clone()).unwrap();
     assert!(matches!(
@@ -48,14 +48,14 @@ fn fuel_runs_out() {
         small.call::<()>("trap", &[]),
         Err(Error::Trap { .. })
     ));
-    endless.set_fuel(5);
+    endless.set_fuel(5).unwrap();
     assert_eq!(endless.fuel(), Some(5));
     works(&engine);
 }
 
 #[test]
 fn a_start_function_has_an_end_as_well() {
-    let metered = Engine::new(Config::new().metered(true)).unwrap();
+    let metered = Engine::new(Config::new().checks(Checks::none().fuel(true))).unwrap();
     let text = "(module (func $f (loop (br 0))) (start $f))";
     let limits = Limits::new().deadline(Duration::from_millis(30));
     let error = guest(&Engine::default(), text, limits).unwrap_err();

@@ -62,10 +62,41 @@ pub const READ_INTO: &str = r#"(module
             (br_if $next
                 (local.tee $left (i32.sub (local.get $left) (local.get $chunk)))))))"#;
 
+/// Calls itself.
+pub const CALLS: &str = r#"(module
+    (func $fib (param $n i32) (result i32)
+        (if (result i32) (i32.lt_u (local.get $n) (i32.const 2))
+            (then (local.get $n))
+            (else (i32.add
+                (call $fib (i32.sub (local.get $n) (i32.const 1)))
+                (call $fib (i32.sub (local.get $n) (i32.const 2)))))))
+    (func (export "run") (result i32) (call $fib (i32.const 25))))"#;
+
+/// Loops within loops over memory: counts the primes below 2^18.
+pub const LOOPS: &str = r#"(module (memory 4)
+    (func (export "run") (result i32) (local $n i32) (local $at i32) (local $found i32)
+        (memory.fill (i32.const 0) (i32.const 0) (i32.const 262144))
+        (local.set $n (i32.const 2))
+        (loop $next
+            (if (i32.eqz (i32.load8_u (local.get $n))) (then
+                (local.set $found (i32.add (local.get $found) (i32.const 1)))
+                (local.set $at (i32.shl (local.get $n) (i32.const 1)))
+                (block $done (loop $mark
+                    (br_if $done (i32.ge_u (local.get $at) (i32.const 262144)))
+                    (i32.store8 (local.get $at) (i32.const 1))
+                    (local.set $at (i32.add (local.get $at) (local.get $n)))
+                    (br $mark)))))
+            (br_if $next (i32.lt_u
+                (local.tee $n (i32.add (local.get $n) (i32.const 1)))
+                (i32.const 262144))))
+        (local.get $found)))"#;
+
 /// Computes, and touches no memory.
 pub const COMPUTE: &str = r#"(module
-    (func (export "run") (param $n i32) (result i32)
+    (func (export "run") (result i32)
+        (local $n i32)
         (local $x i32)
+        (local.set $n (i32.const 1000000))
         (loop $next
             (local.set $x
                 (i32.add (i32.mul (local.get $x) (i32.const 1664525))
@@ -73,6 +104,18 @@ pub const COMPUTE: &str = r#"(module
             (br_if $next
                 (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
         (local.get $x)))"#;
+
+/// Never ends.
+pub const ENDLESS: &str = r#"(module (func (export "run") (loop (br 0))))"#;
+
+/// A program in nothing but wasmer.
+pub fn bare_program(text: &str) -> Result<impl FnMut() -> Result<i32> + use<>> {
+    let mut store = wasmer::Store::default();
+    let module = wasmer::Module::new(&store, wat::parse_str(text)?)?;
+    let instance = wasmer::Instance::new_by_index(&mut store, &module, &[])?;
+    let run: wasmer::TypedFunction<(), i32> = instance.exports.get_typed_function(&store, "run")?;
+    Ok(move || Ok(run.call(&mut store)?))
+}
 
 /// The memo's way: a host function of wasmer's that dereferences what it is given.
 pub struct MemoRead {

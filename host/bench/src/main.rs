@@ -8,7 +8,7 @@ mod guests;
 mod measure;
 
 use anyhow::{Result, ensure};
-use genkan_host::{Access, Config, Engine, Guest, Region, Setup};
+use genkan_host::{Access, Engine, Error, Guest, Limits, Region, Setup};
 use measure::{Comparison, Floor, compare, faults};
 use std::hint::black_box;
 use std::path::Path;
@@ -38,7 +38,7 @@ fn report(json: bool) -> Result<()> {
     rows.push(read_into()?);
     rows.push(instantiate()?);
     rows.push(cold_start()?);
-    rows.push(fuel()?);
+    rows.extend(limits()?);
     if json {
         let rows: Vec<_> = rows.iter().map(Comparison::json).collect();
         println!("{}", serde_json::to_string_pretty(&rows)?);
@@ -265,27 +265,106 @@ fn cold_start() -> Result<Comparison> {
     )
 }
 
-/// What metering costs a guest that does nothing but compute.
-fn fuel() -> Result<Comparison> {
-    const STEPS: i32 = 1_000_000;
-    let run = |metered| -> Result<_> {
-        let engine = Engine::new(Config::new().metered(metered))?;
-        let mut guest = Guest::new(&engine.compile(guests::COMPUTE.as_bytes())?)?;
-        Ok(move || -> Result<f64> {
-            guest.set_fuel(u64::MAX >> 1);
-            let start = Instant::now();
-            black_box(guest.call::<i32>("run", &[STEPS.into()])?);
-            Ok(nanoseconds(start.elapsed(), STEPS as usize))
+/// What it costs a guest that the host can end it, and that it counts.
+fn limits() -> Result<Vec<Comparison>> {
+    const ROUNDS: usize = 51;
+    let none = Limits::new();
+    let deadline = Limits::new().deadline(Duration::from_secs(3600));
+    let fuel = Limits::new().fuel(u64::MAX >> 1);
+    let programs = |what: [&'static str; 3], limits: &Limits, floors: [Floor; 3]| {
+        let guests = [guests::CALLS, guests::LOOPS, guests::COMPUTE];
+        let rows = what.into_iter().zip(guests).zip(floors);
+        rows.map(|((what, guest), floor)| {
+            let mut with = program(guest, limits)?;
+            compare(
+                what,
+                "ms",
+                floor,
+                ROUNDS,
+                &mut with,
+                &mut program(guest, &none)?,
+            )
         })
+        .collect::<Result<Vec<_>>>()
     };
-    compare(
-        "a step of a loop with fuel; without",
-        "ns",
-        Floor::None,
-        51,
-        &mut run(true)?,
-        &mut run(false)?,
-    )
+    let mut rows = programs(
+        [
+            "calls (fib) with a deadline; without",
+            "loops (sieve) with a deadline; without",
+            "a loop that waits for its own result with a deadline; without",
+        ],
+        &deadline,
+        [
+            Floor::AtMost(1.10),
+            Floor::AtMost(1.25),
+            Floor::AtMost(1.25),
+        ],
+    )?;
+    rows.extend(programs(
+        [
+            "calls (fib) with fuel; without",
+            "loops (sieve) with fuel; without",
+            "a loop that waits for its own result with fuel; without",
+        ],
+        &fuel,
+        [Floor::AtMost(1.5), Floor::AtMost(1.5), Floor::AtMost(1.5)],
+    )?);
+    for (what, guest) in [
+        ("calls (fib) without a limit; bare wasmer", guests::CALLS),
+        ("loops (sieve) without a limit; bare wasmer", guests::LOOPS),
+    ] {
+        let mut bare = guests::bare_program(guest)?;
+        let mut bare = || {
+            let start = Instant::now();
+            bare()?;
+            Ok(start.elapsed().as_secs_f64() * 1e3)
+        };
+        let mut ours = program(guest, &none)?;
+        rows.push(compare(
+            what,
+            "ms",
+            Floor::AtMost(1.03),
+            ROUNDS,
+            &mut ours,
+            &mut bare,
+        )?);
+    }
+    rows.push(lateness()?);
+    Ok(rows)
+}
+
+/// Runs a program, and gives the milliseconds that it took.
+fn program(text: &str, limits: &Limits) -> Result<impl FnMut() -> Result<f64> + use<>> {
+    let module = Engine::default().compile(text.as_bytes())?;
+    let mut guest = Guest::with(&module, Setup::new().limits(limits.clone()))?;
+    Ok(move || -> Result<f64> {
+        let start = Instant::now();
+        black_box(guest.call::<i32>("run", &[])?);
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    })
+}
+
+/// How much later than its deadline a guest ends.
+fn lateness() -> Result<Comparison> {
+    let limit = Duration::from_millis(5);
+    let module = Engine::default().compile(guests::ENDLESS.as_bytes())?;
+    let mut late = Vec::new();
+    for _ in 0..101 {
+        let mut guest = Guest::with(&module, Setup::new().limits(Limits::new().deadline(limit)))?;
+        let start = Instant::now();
+        let ended = guest.call::<()>("run", &[]);
+        let time = start.elapsed();
+        ensure!(matches!(ended, Err(Error::Deadline(_))), "{ended:?}");
+        late.push((time - limit).as_secs_f64() * 1e3);
+    }
+    late.sort_by(f64::total_cmp);
+    let median = late[late.len() / 2];
+    Ok(Comparison::fixed(
+        "ending after a deadline of 5 ms has passed",
+        "ms",
+        median,
+        2.0,
+    ))
 }
 
 fn filled(len: usize) -> Result<Region> {

@@ -5,6 +5,7 @@ mod arguments;
 use crate::engine::{Config, Engine};
 use crate::guest::{Guest, Setup};
 use crate::regions::Region;
+use crate::rewrite::Checks;
 use crate::types::{Access, Error, Limits, Value};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -101,9 +102,17 @@ pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Exit
 
 fn execute(options: Options) -> Result<ExitCode> {
     let name = options.module.display().to_string();
+    let limits = Limits {
+        fuel: options.fuel,
+        deadline: options.timeout,
+        memory: options.max_memory.map(|mib| u64::from(mib) << 20),
+        ..Limits::default()
+    };
     let engine = Engine::new(Config {
         cache: options.cache.clone(),
-        metered: options.fuel.is_some(),
+        checks: Checks::of(&limits),
+        // Who waits at a terminal ends it there.
+        largest: Some(usize::MAX),
     })?;
     let module = engine.load(&options.module).map_err(|e| match e {
         Error::File { .. } => e.into(),
@@ -128,13 +137,7 @@ fn execute(options: Options) -> Result<ExitCode> {
         args.extend(options.args.iter().cloned());
     }
     let setup = Setup {
-        limits: Limits {
-            fuel: options.fuel,
-            deadline: options.timeout,
-            memory: (options.max_memory.map(|mib| u64::from(mib) << 20))
-                .or(Limits::default().memory),
-            ..Limits::default()
-        },
+        limits,
         args,
         env: options.env,
         ..Setup::default()

@@ -1,15 +1,19 @@
 //! Modules: from a file or bytes to compiled code.
 
-use crate::abi;
-use crate::sys::{Cache, Key};
-use crate::types::{Error, FormatProblem, Signature, file_error};
+mod bounds;
+mod compiler;
+mod module;
+
+pub use module::Module;
+pub(crate) use module::Variant;
+
+pub(crate) use compiler::Compiler;
+
+use crate::rewrite::{self, Checks};
+use crate::types::{Error, FormatProblem, file_error};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use wasmer::FunctionType;
-use wasmer::sys::wasmparser::{self, Payload};
-use wasmer::sys::{CompilerConfig, Cranelift, EngineBuilder, Features};
-use wasmer_middlewares::Metering;
+use wasmparser::Payload;
 
 /// How modules are compiled.
 #[derive(Clone, Debug, Default)]
@@ -19,13 +23,17 @@ pub struct Config {
     /// made if it is not there, for its owner alone; one that others can write is
     /// not used, because what is in it becomes code.
     pub cache: Option<PathBuf>,
-    /// Count what guests execute, so that [`crate::Limits::fuel`] can limit it.
-    /// It makes them slower: `cargo xtask bench host` measures how much.
-    pub metered: bool,
+    /// The checks that modules are compiled with at once. For a guest whose limits
+    /// need others, its module is compiled again when the first such guest is made;
+    /// or ahead, with [`Module::prepare`]. Checks make guests slower: `cargo xtask bench
+    /// host` measures how much.
+    pub checks: Checks,
+    /// The most bytes that a module may have; 64 MiB if it is not given.
+    pub largest: Option<usize>,
 }
 
 impl Config {
-    /// No cache, and nothing counted.
+    /// No cache, and no checks.
     pub fn new() -> Self {
         Self::default()
     }
@@ -37,39 +45,28 @@ impl Config {
         self
     }
 
-    /// Sets [`Config::metered`].
+    /// Sets [`Config::checks`].
     #[must_use]
-    pub fn metered(mut self, metered: bool) -> Self {
-        self.metered = metered;
+    pub fn checks(mut self, checks: Checks) -> Self {
+        self.checks = checks;
+        self
+    }
+
+    /// Sets [`Config::largest`].
+    #[must_use]
+    pub fn largest(mut self, bytes: usize) -> Self {
+        self.largest = Some(bytes);
         self
     }
 }
 
 /// Compiles modules. Cheap to clone; its clones share what is compiled.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
-
-struct Inner {
-    engine: wasmer::Engine,
-    metered: bool,
-    cache: Option<Cache>,
-    access: OnceLock<wasmer::Module>,
-    copy: OnceLock<wasmer::Module>,
+pub struct Engine {
+    compiler: Compiler,
+    checks: Checks,
+    largest: usize,
 }
-
-/// A compiled module. It can be instantiated any number of times, on any thread;
-/// cheap to clone.
-#[derive(Clone)]
-pub struct Module {
-    pub(crate) module: wasmer::Module,
-    /// The engine that holds its code: its own.
-    pub(crate) wasmer: wasmer::Engine,
-    pub(crate) engine: Engine,
-    pub(crate) metered: bool,
-}
-
-/// The fuel of a module's start function, which runs before the guest has its own.
-const START_FUEL: u64 = 1 << 30;
 
 impl Default for Engine {
     fn default() -> Self {
@@ -83,13 +80,11 @@ impl Engine {
     /// # Errors
     /// [`Error::File`] when the cache directory cannot be made, or is not safe.
     pub fn new(config: Config) -> Result<Self, Error> {
-        Ok(Self(Arc::new(Inner {
-            engine: engine(None),
-            metered: config.metered,
-            cache: config.cache.as_deref().map(open_cache).transpose()?,
-            access: OnceLock::new(),
-            copy: OnceLock::new(),
-        })))
+        Ok(Self {
+            compiler: Compiler::new(config.cache.as_deref())?,
+            checks: config.checks,
+            largest: config.largest.unwrap_or(64 << 20),
+        })
     }
 
     /// Loads and compiles a module from a file, or takes it from the cache. With the
@@ -107,162 +102,19 @@ impl Engine {
     /// be in text form.
     ///
     /// # Errors
-    /// [`Error::NotWasm`], [`Error::NotLinked`], [`Error::Compile`].
+    /// [`Error::NotWasm`], [`Error::NotLinked`], [`Error::CompileLimit`],
+    /// [`Error::Compile`].
     pub fn compile(&self, bytes: &[u8]) -> Result<Module, Error> {
         let bytes = match bytes {
             [b'\0', b'a', b's', b'm', ..] => Cow::Borrowed(bytes),
             _ => Cow::Owned(text_to_module(bytes)?),
         };
+        bounds::check_size(&bytes, self.largest)?;
         inspect(&bytes)?;
-        // Each module has its own. The engine knows function types by hashes of 32 bits,
-        // and panics where two types of any of its modules have the same one.
-        let wasmer = engine(self.0.metered.then_some(START_FUEL));
-        let module = self.compiled(&wasmer, &bytes, self.0.metered)?;
-        check_types(&module)?;
-        Ok(Module {
-            module,
-            wasmer,
-            engine: self.clone(),
-            metered: self.0.metered,
-        })
+        bounds::check_code(&bytes)?;
+        rewrite::validate(&bytes)?;
+        Module::new(&self.compiler, &bytes, self.checks)
     }
-
-    fn compiled(
-        &self,
-        engine: &wasmer::Engine,
-        bytes: &[u8],
-        metered: bool,
-    ) -> Result<wasmer::Module, Error> {
-        let cache = self.0.cache.as_ref();
-        let key: Option<(&Cache, Key)> = cache.map(|cache| (cache, cache.key(bytes, metered)));
-        if let Some((cache, key)) = &key
-            && let Some(module) = cache.load(key, engine)
-        {
-            return Ok(module);
-        }
-        let module = wasmer::Module::new(engine, bytes).map_err(|e| Error::Compile(Box::new(e)))?;
-        if let Some((cache, key)) = &key
-            && let Ok(artifact) = module.serialize()
-        {
-            // A cache that cannot be written makes nothing worse than slow.
-            let _ = cache.store(key, &artifact);
-        }
-        Ok(module)
-    }
-
-    /// The carried module with the checked reads and writes.
-    pub(crate) fn access(&self) -> Result<&wasmer::Module, Error> {
-        let bytes = include_bytes!("carried/access.wasm");
-        self.carried(&self.0.access, bytes)
-    }
-
-    /// The carried module with the copies from and to the guest's memory.
-    pub(crate) fn copy(&self) -> Result<&wasmer::Module, Error> {
-        let bytes = include_bytes!("carried/copy.wasm");
-        self.carried(&self.0.copy, bytes)
-    }
-
-    fn carried<'a>(
-        &self,
-        cell: &'a OnceLock<wasmer::Module>,
-        bytes: &[u8],
-    ) -> Result<&'a wasmer::Module, Error> {
-        if cell.get().is_none() {
-            let _ = cell.set(self.compiled(&self.0.engine, bytes, false)?);
-        }
-        Ok(cell.get().expect("just set"))
-    }
-}
-
-impl Module {
-    /// The function to call if none is named: `_start` of a program, or the one
-    /// that is exported.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchExport`] if there is more than one, or none.
-    pub fn only_function(&self) -> Result<String, Error> {
-        let functions = self.functions();
-        match &functions[..] {
-            _ if self.function("_start").is_some() => Ok("_start".into()),
-            [one] => Ok(one.name.clone()),
-            _ => Err(self.no_such_export("_start")),
-        }
-    }
-
-    /// The exported functions, in the module's order.
-    pub fn functions(&self) -> Vec<Signature> {
-        let exports = self.module.exports().functions();
-        exports
-            .map(|export| Signature::of(export.name(), export.ty()))
-            .collect()
-    }
-
-    fn function(&self, name: &str) -> Option<Signature> {
-        let mut exports = self.module.exports().functions();
-        exports
-            .find(|export| export.name() == name)
-            .map(|export| Signature::of(export.name(), export.ty()))
-    }
-
-    /// The exported function of this name.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchExport`].
-    pub fn exported(&self, name: &str) -> Result<Signature, Error> {
-        self.function(name).ok_or_else(|| self.no_such_export(name))
-    }
-
-    pub(crate) fn no_such_export(&self, name: &str) -> Error {
-        Error::NoSuchExport {
-            name: name.into(),
-            exports: self.functions(),
-        }
-    }
-}
-
-/// Refuses a module with a type that the engine cannot tell from one of the host's own
-/// functions'.
-fn check_types(module: &wasmer::Module) -> Result<(), Error> {
-    let wasm = |ty: &abi::Type| match ty {
-        abi::Type::Pointer | abi::Type::U64 | abi::Type::I64 => wasmer::Type::I64,
-        _ => wasmer::Type::I32,
-    };
-    let listed = abi::FUNCTIONS.iter().map(|function| {
-        let params: Vec<_> = function.params.iter().map(|(_, ty)| wasm(ty)).collect();
-        FunctionType::new(params, function.result.iter().map(wasm).collect::<Vec<_>>())
-    });
-    let others = abi::OTHER_TYPES.iter().map(|(params, result)| {
-        let params: Vec<_> = params.iter().map(wasm).collect();
-        FunctionType::new(params, result.iter().map(wasm).collect::<Vec<_>>())
-    });
-    let hosts: Vec<FunctionType> = listed.chain(others).collect();
-    for ty in module.info().signatures.values() {
-        let alike = |host: &FunctionType| host.signature_hash() == ty.signature_hash();
-        if hosts.iter().any(|host| host != ty && alike(host)) {
-            let problem = format!("the engine takes its type {ty} for one of the host's");
-            return Err(Error::Compile(problem.into()));
-        }
-    }
-    Ok(())
-}
-
-fn open_cache(path: &Path) -> Result<Cache, Error> {
-    Cache::open(path).map_err(|e| file_error(path, e))
-}
-
-fn engine(fuel: Option<u64>) -> wasmer::Engine {
-    let mut compiler = Cranelift::default();
-    if let Some(fuel) = fuel {
-        compiler.push_middleware(Arc::new(Metering::new(fuel, |_| 1)));
-    }
-    let mut features = Features::default();
-    // The carried modules have two memories. 64-bit memories make the compiler
-    // panic, and shared ones could be grown under a window.
-    features.multi_memory(true).memory64(false).threads(false);
-    EngineBuilder::new(compiler)
-        .set_features(Some(features))
-        .engine()
-        .into()
 }
 
 /// Translates a module's text.

@@ -1,23 +1,24 @@
 //! Guests: instances of modules, and calls into them.
 
-mod deadline;
 mod outcome;
 mod setup;
 
 pub use setup::Setup;
 
-use crate::engine::Module;
+use crate::engine::{Module, Variant};
 use crate::imports::{Binder, Needs, State, Wasi};
 use crate::regions::{Region, Space};
+use crate::rewrite::Checks;
+use crate::stop::{self, Canceller, Stop};
 use crate::sys::{Bounds, GuestTunables, MemoryState, faults};
 use crate::types::{Access, BoxError, Error, Limits, Results, Signature, Trace, Value, ValueType};
-use deadline::Watched;
 use outcome::{explain, memory_limit};
 use std::fmt;
 use std::sync::Arc;
 use wasmer::sys::NativeEngineExt;
-use wasmer::{Function, FunctionEnv, FunctionType, ImportType, Instance, Store, WASM_PAGE_SIZE};
-use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
+use wasmer::{
+    Function, FunctionEnv, FunctionType, ImportType, Instance, RuntimeError, Store, WASM_PAGE_SIZE,
+};
 
 /// An instance of a module, with what it was granted. It stays on the thread that it
 /// was made on; modules and regions can be shared between threads.
@@ -46,6 +47,8 @@ pub struct Guest {
     space: Arc<Space>,
     limits: Limits,
     module: Module,
+    stop: Arc<Stop>,
+    checks: Checks,
     _functions: FunctionEnv<State>,
 }
 
@@ -81,13 +84,21 @@ impl Guest {
             stdout,
             stderr,
         } = setup;
-        let imports: Vec<ImportType> = module.module.imports().collect();
+        let mut checks = Checks::of(&limits);
+        checks.interrupt |= stop::inside_of_interruptible();
+        let variant = module.variant(checks)?;
+        let own = module.imports();
+        let imports: Vec<ImportType> = variant.module.imports().take(own).collect();
         let needs = Needs::of(&imports, &functions)?;
-        check_limits(module, &limits)?;
+        check_limits(variant, &limits)?;
+        let stop = Stop::new(checks.interrupt, limits.deadline);
+        if let Some(fuel) = limits.fuel {
+            stop.words().set_fuel(clamp(fuel));
+        }
         let space = Space::new(needs.access || needs.copy)?;
 
         let tunables = GuestTunables::new(bounds(&limits), Arc::clone(&space.memory));
-        let mut engine = module.wasmer.clone();
+        let mut engine = variant.wasmer.clone();
         engine.set_tunables(tunables.clone());
         let mut store = Store::new(engine);
         faults::watch(&mut store);
@@ -102,24 +113,28 @@ impl Guest {
             space: Arc::clone(&space),
             memory: None,
             wasi,
+            stop: Arc::clone(&stop),
+            counted: checks.fuel,
         };
         let env = FunctionEnv::new(&mut store, state);
         let mut binder = Binder {
             store: &mut store,
             env: &env,
-            module,
+            compiler: module.compiler(),
             tunables: &tunables,
             space: &space,
         };
-        let externs = binder.bind(&imports, &needs, &functions)?;
+        let mut externs = binder.bind(&imports, &needs, &functions)?;
+        externs.extend(binder.bind_added(variant, own, stop.words())?);
 
         let faults = fault_ranges(&space);
-        let guard = Guard::begin(&store, &limits);
-        let instance = Instance::new_by_index(&mut store, &module.module, &externs);
-        let timed_out = guard.is_over();
-        drop((guard, faults));
+        let running = stop.enter()?;
+        let instance = Instance::new_by_index(&mut store, &variant.module, &externs);
+        drop((running, faults));
         let instance = instance.map_err(|error| match error {
-            wasmer::InstantiationError::Start(error) => explain(error, &space, &limits, timed_out),
+            wasmer::InstantiationError::Start(error) => {
+                explain(error, &space, &limits, module.layout(variant))
+            }
             other => Error::Instantiate(BoxError::from(other)),
         })?;
         if needs.memory.is_none()
@@ -127,18 +142,16 @@ impl Guest {
         {
             env.as_mut(&mut store).memory = Some(memory.1.clone());
         }
-        let mut guest = Self {
+        Ok(Self {
             store,
             instance,
             space,
             limits,
             module: module.clone(),
+            stop,
+            checks,
             _functions: env,
-        };
-        if let Some(fuel) = guest.limits.fuel {
-            guest.set_fuel(fuel);
-        }
-        Ok(guest)
+        })
     }
 
     /// What it is an instance of.
@@ -179,25 +192,31 @@ impl Guest {
         })
     }
 
-    /// How much fuel is left; `None` if the engine does not meter.
-    pub fn fuel(&mut self) -> Option<u64> {
-        if !self.module.metered {
-            return None;
-        }
-        Some(
-            match get_remaining_points(&mut self.store, &self.instance) {
-                MeteringPoints::Remaining(points) => points,
-                MeteringPoints::Exhausted => 0,
-            },
-        )
+    /// How much fuel is left; `None` if it was made without [`Limits::fuel`].
+    pub fn fuel(&self) -> Option<u64> {
+        let left = self.stop.words().fuel();
+        self.checks.fuel.then(|| u64::try_from(left).unwrap_or(0))
     }
 
-    /// Gives the guest this much fuel, whatever it has left. Without effect if the
-    /// engine does not meter.
-    pub fn set_fuel(&mut self, fuel: u64) {
-        if self.module.metered {
-            set_remaining_points(&mut self.store, &self.instance, fuel);
+    /// Gives the guest this much fuel, whatever it has left; at most 2^63 - 1.
+    ///
+    /// # Errors
+    /// [`Error::Unchecked`] if it was made without [`Limits::fuel`].
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
+        if !self.checks.fuel {
+            return Err(Error::Unchecked("fuel"));
         }
+        self.stop.words().set_fuel(clamp(fuel));
+        Ok(())
+    }
+
+    /// What ends a call of this guest's from any thread, while it runs or before.
+    ///
+    /// # Errors
+    /// [`Error::Unchecked`] if it was made with neither [`Limits::interruptible`] nor a
+    /// deadline.
+    pub fn canceller(&self) -> Result<Canceller, Error> {
+        Canceller::new(&self.stop).ok_or(Error::Unchecked("cancelling"))
     }
 
     fn function(&self, name: &str) -> Result<Function, Error> {
@@ -212,14 +231,18 @@ impl Guest {
         let running = self.space.enter()?;
         faults::take();
         let faults = fault_ranges(&self.space);
-        let guard = Guard::begin(&self.store, &self.limits);
+        let stop = self.stop.enter()?;
         let outcome = function.call(&mut self.store, &args);
-        let timed_out = guard.is_over();
-        drop((guard, faults, running));
+        drop((stop, faults, running));
         match outcome {
             Ok(values) => Ok(values.iter().filter_map(Value::from_wasm).collect()),
-            Err(_) if self.fuel() == Some(0) => Err(Error::OutOfFuel),
-            Err(error) => Err(explain(error, &self.space, &self.limits, timed_out)),
+            Err(error) => {
+                let error = self.explain(error);
+                if matches!(error, Error::Cancelled) {
+                    self.stop.cancelled();
+                }
+                Err(error)
+            }
         }
     }
 }
@@ -230,18 +253,21 @@ fn fault_ranges(space: &Space) -> faults::Running {
     faults::enter([space.regions.as_ref().map(of), space.memory.get().map(of)])
 }
 
-/// Has a running guest interrupted at its deadline.
-struct Guard(Option<Watched>);
-
-impl Guard {
-    fn begin(store: &Store, limits: &Limits) -> Self {
-        let watch = |limit| deadline::watch(store.interrupter(), limit);
-        Self(limits.deadline.and_then(watch))
+impl Guest {
+    fn explain(&self, error: RuntimeError) -> Error {
+        match self.module.variant(self.checks) {
+            Ok(variant) => {
+                let layout = self.module.layout(variant);
+                explain(error, &self.space, &self.limits, layout)
+            }
+            Err(error) => error,
+        }
     }
+}
 
-    fn is_over(&self) -> bool {
-        self.0.as_ref().is_some_and(Watched::is_over)
-    }
+/// Fuel as the guest's code counts it.
+fn clamp(fuel: u64) -> i64 {
+    i64::try_from(fuel).unwrap_or(i64::MAX)
 }
 
 fn check_arguments(
@@ -279,13 +305,9 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-fn check_limits(module: &Module, limits: &Limits) -> Result<(), Error> {
-    let info = module.module.info();
-    let memories = info.memories.values();
-    if memories.len() > 1 {
-        return Err(Error::Compile("it has more than one memory".into()));
-    }
-    for memory in memories {
+fn check_limits(variant: &Variant, limits: &Limits) -> Result<(), Error> {
+    let info = variant.module.info();
+    for memory in variant.guest_memories() {
         if limits
             .memory
             .is_some_and(|limit| memory.minimum.bytes().0 as u64 > limit)

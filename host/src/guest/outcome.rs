@@ -1,9 +1,10 @@
 //! From the engine's errors to ours.
 
-use crate::imports::Exit;
+use crate::imports::{Exit, Trapped};
 use crate::regions::{Fault, Space};
+use crate::rewrite::Layout;
 use crate::sys::faults;
-use crate::types::{Error, Limits, Trace};
+use crate::types::{Error, Frame, Limits, Trace};
 use std::fmt::{self, Write};
 use wasmer::RuntimeError;
 use wasmer::sys::vm::TrapCode;
@@ -13,9 +14,9 @@ pub(crate) fn explain(
     error: RuntimeError,
     space: &Space,
     limits: &Limits,
-    timed_out: bool,
+    layout: &Layout,
 ) -> Error {
-    let trace = trace(&error);
+    let trace = trace(&error, layout);
     let error = match error.downcast::<Error>() {
         Ok(error) => return error,
         Err(error) => error,
@@ -25,12 +26,9 @@ pub(crate) fn explain(
         Err(error) => error,
     };
     let message = error.message();
-    let code = error.to_trap();
+    let found = error.downcast_ref::<Trapped>().map(|trapped| trapped.0);
     let signal = faults::take();
-    match code {
-        Some(TrapCode::HostInterrupt) if timed_out => {
-            return Error::Deadline(limits.deadline.unwrap_or_default());
-        }
+    match found.or_else(|| error.to_trap()) {
         Some(TrapCode::StackOverflow) => return Error::StackOverflow(trace),
         Some(TrapCode::HeapAccessOutOfBounds) => {
             if let Some(signal) = signal
@@ -76,14 +74,25 @@ const MOST_FRAMES: usize = 100;
 /// a short one can stand for gigabytes.
 const LONGEST_NAME: usize = 2000;
 
-fn trace(error: &RuntimeError) -> Trace {
-    let frames = error.trace();
-    let named = frames.iter().take(MOST_FRAMES);
-    let named = named.map(|frame| match frame.function_name() {
-        Some(name) => demangled(name),
-        None => format!("function {}", frame.func_index()),
+/// The guest's functions that were running: the pass's are left out.
+fn trace(error: &RuntimeError, layout: &Layout) -> Trace {
+    let mut all = error.trace().iter().filter_map(|frame| {
+        let index = layout.function(frame.func_index())?;
+        Some((frame, index))
     });
-    Trace::new(named, frames.len().saturating_sub(MOST_FRAMES))
+    let frames = all.by_ref().take(MOST_FRAMES).map(|(frame, index)| Frame {
+        function: match frame.function_name() {
+            Some(name) => demangled(name),
+            None => format!("function {index}"),
+        },
+        offset: u32::try_from(frame.module_offset())
+            .ok()
+            .and_then(|at| layout.offset(at)),
+    });
+    Trace {
+        frames: frames.collect(),
+        omitted: all.count(),
+    }
 }
 
 /// The name as its author wrote it, cut where it becomes too long.

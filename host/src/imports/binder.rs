@@ -2,11 +2,11 @@
 
 use super::functions::Functions;
 use super::state::State;
-use super::{genkan, wasi};
+use super::{end, genkan, wasi};
 use crate::abi::{self, Source};
-use crate::engine::Module;
+use crate::engine::{Compiler, Variant};
 use crate::regions::Space;
-use crate::sys::GuestTunables;
+use crate::sys::{GuestTunables, Words};
 use crate::types::{BoxError, Error, Import, ImportKind, Signature, ValueType};
 use std::sync::Arc;
 use wasmer::{
@@ -78,7 +78,7 @@ fn instantiate_error(error: impl Into<BoxError>) -> Error {
 pub(crate) struct Binder<'a> {
     pub(crate) store: &'a mut Store,
     pub(crate) env: &'a FunctionEnv<State>,
-    pub(crate) module: &'a Module,
+    pub(crate) compiler: &'a Compiler,
     pub(crate) tunables: &'a GuestTunables,
     pub(crate) space: &'a Arc<Space>,
 }
@@ -101,7 +101,7 @@ impl Binder<'_> {
             }
         };
         let (access, copy) = self.carried(needs, memory.as_ref())?;
-        let mut externs = Vec::with_capacity(imports.len());
+        let mut externs = Vec::with_capacity(imports.len() + 2);
         for import in imports {
             let (module, name) = (import.module(), import.name());
             let ExternType::Function(ty) = import.ty() else {
@@ -134,6 +134,26 @@ impl Binder<'_> {
         Ok(externs)
     }
 
+    /// The values for what the pass added to a guest that has `own` imports itself.
+    pub(crate) fn bind_added(
+        &mut self,
+        variant: &Variant,
+        own: usize,
+        words: &Arc<Words>,
+    ) -> Result<Vec<Extern>, Error> {
+        let mut externs = Vec::new();
+        for import in variant.module.imports().skip(own) {
+            externs.push(match import.ty() {
+                ExternType::Memory(_) => {
+                    let words = self.tunables.words(self.store, words);
+                    words.map_err(instantiate_error)?.into()
+                }
+                _ => end::function(self.store, self.env).into(),
+            });
+        }
+        Ok(externs)
+    }
+
     /// The carried modules' instances, as far as they are needed and possible.
     fn carried(
         &mut self,
@@ -153,7 +173,7 @@ impl Binder<'_> {
         };
         let mut access = None;
         if needs.access {
-            let module = self.module.engine.access()?;
+            let module = self.compiler.access()?;
             let resolve = genkan::resolve(self.store, self.env);
             let externs = [space.clone(), fault.clone(), resolve.into()];
             access = Some(instantiate(self.store, module, &externs)?);
@@ -162,8 +182,9 @@ impl Binder<'_> {
         if needs.copy
             && let Some(memory) = memory
         {
-            let module = self.module.engine.copy()?;
-            let externs = [space, memory.clone().into(), fault];
+            let module = self.compiler.copy()?;
+            let end = end::function(self.store, self.env);
+            let externs = [space, memory.clone().into(), fault, end.into()];
             copy = Some(instantiate(self.store, module, &externs)?);
         }
         Ok((access, copy))

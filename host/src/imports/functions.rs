@@ -1,14 +1,14 @@
 //! Functions that the embedder offers.
 
 use super::caller::Caller;
-use super::state::{Env, State};
+use super::state::{Env, State, ended};
 use crate::types::{BoxError, Error, Value, ValueType};
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use wasmer::{Function, FunctionEnv, FunctionType, RuntimeError, Store};
+use wasmer::{Function, FunctionEnv, FunctionType, Store};
 
 /// What a function of the embedder's returns.
 pub type HostResult = Result<Vec<Value>, BoxError>;
@@ -61,9 +61,9 @@ impl Functions {
             };
             let values = match outcome {
                 Ok(Ok(values)) => values,
-                Ok(Err(error)) => return Err(user(fail(error))),
+                Ok(Err(error)) => return Err(ended(fail(error))),
                 Err(panic) => {
-                    return Err(user(Error::HostPanic {
+                    return Err(ended(Error::HostPanic {
                         function: name.clone(),
                         message: panic_message(&*panic),
                     }));
@@ -74,8 +74,10 @@ impl Functions {
                 .map(|value| value.ty())
                 .eq(results.iter().copied().map(ValueType::of))
             {
-                return Err(user(fail("its results are of another type".into())));
+                return Err(ended(fail("its results are of another type".into())));
             }
+            // What was raised meanwhile counts, whatever the guest's code does next.
+            env.data().spend(0)?;
             Ok(values.into_iter().map(Value::to_wasm).collect())
         };
         Some(Function::new_with_env(store, env, ty, call))
@@ -86,10 +88,6 @@ impl fmt::Debug for Functions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
-}
-
-fn user(error: Error) -> RuntimeError {
-    RuntimeError::user(Box::new(error))
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -1,8 +1,8 @@
 //! The functions that genkan offers, as far as they are not in the carried modules.
 
-use super::state::{Env, State};
+use super::state::{Env, State, ended};
 use crate::types::{Error, Pointer, PointerError, PointerProblem, SourceLocation, WindowProblem};
-use wasmer::{Function, FunctionEnv, Store};
+use wasmer::{Function, FunctionEnv, RuntimeError, Store};
 
 /// The host's function of this name, for a guest that imports it.
 pub(super) fn function(
@@ -45,14 +45,42 @@ pub(super) fn resolve(store: &mut Store, env: &FunctionEnv<State>) -> Function {
     Function::new_typed_with_env(store, env, resolve)
 }
 
-fn read_into(env: Env<'_>, pointer: i64, address: u32, len: u32) -> Result<(), Error> {
-    let pointer = Pointer::from_bits(pointer as u64);
-    env.data().space.copy(pointer, address, len, false)
+fn read_into(env: Env<'_>, pointer: i64, address: u32, len: u32) -> Result<(), RuntimeError> {
+    copy(&env, pointer, address, len, false)
 }
 
-fn write_from(env: Env<'_>, pointer: i64, address: u32, len: u32) -> Result<(), Error> {
+fn write_from(env: Env<'_>, pointer: i64, address: u32, len: u32) -> Result<(), RuntimeError> {
+    copy(&env, pointer, address, len, true)
+}
+
+/// In pieces: others may have the lock between them, and the guest may have to end.
+fn copy(
+    env: &Env<'_>,
+    pointer: i64,
+    address: u32,
+    len: u32,
+    write: bool,
+) -> Result<(), RuntimeError> {
+    const PIECE: u32 = 256 << 10;
     let pointer = Pointer::from_bits(pointer as u64);
-    env.data().space.copy(pointer, address, len, true)
+    let space = &env.data().space;
+    space.check(pointer, len, write).map_err(ended)?;
+    for done in (0..len).step_by(PIECE as usize) {
+        env.data().spend(PIECE.min(len - done) / 16)?;
+        let Some(there) = address.checked_add(done) else {
+            return Err(ended(Error::GuestRange {
+                function: if write { "write_from" } else { "read_into" },
+                write: !write,
+                address,
+                len,
+            }));
+        };
+        let piece = PIECE.min(len - done);
+        space
+            .copy(pointer + done, there, piece, write)
+            .map_err(ended)?;
+    }
+    Ok(())
 }
 
 fn map(mut env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, Error> {

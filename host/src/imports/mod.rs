@@ -3,6 +3,7 @@
 
 mod binder;
 mod caller;
+mod end;
 mod functions;
 mod genkan;
 mod state;
@@ -10,6 +11,7 @@ mod wasi;
 
 pub(crate) use binder::{Binder, Needs};
 pub use caller::Caller;
+pub(crate) use end::Trapped;
 pub use functions::{Functions, HostResult};
 pub(crate) use state::{State, Wasi};
 pub(crate) use wasi::Exit;

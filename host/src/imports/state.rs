@@ -1,10 +1,12 @@
 //! What host functions know of the guest that calls them.
 
 use crate::regions::Space;
+use crate::stop::Stop;
 use crate::sys::Inaccessible;
+use crate::types::Error;
 use std::io::Write;
 use std::sync::Arc;
-use wasmer::{FunctionEnvMut, Memory};
+use wasmer::{FunctionEnvMut, Memory, RuntimeError};
 
 /// What a guest of WASI's can see and reach.
 pub(crate) struct Wasi {
@@ -19,9 +21,18 @@ pub(crate) struct State {
     pub(crate) space: Arc<Space>,
     pub(crate) memory: Option<Memory>,
     pub(crate) wasi: Wasi,
+    pub(crate) stop: Arc<Stop>,
+    /// Whether it has fuel.
+    pub(crate) counted: bool,
 }
 
 impl State {
+    /// Before a host function does some work for its guest: charges fuel for it, and
+    /// asks whether the guest may go on.
+    pub(super) fn spend(&self, fuel: u32) -> Result<(), RuntimeError> {
+        self.stop.spend(fuel, self.counted).map_err(ended)
+    }
+
     /// Copies bytes out of the guest's memory.
     pub(crate) fn read(&self, at: u32, to: &mut [u8]) -> Result<(), Inaccessible> {
         let memory = self.space.memory.get().ok_or(Inaccessible)?;
@@ -33,6 +44,12 @@ impl State {
         let memory = self.space.memory.get().ok_or(Inaccessible)?;
         memory.space.write(at as usize, from)
     }
+}
+
+/// What ends the guest that called a host function. The engine takes its backtrace
+/// here, on the host's stack: when the error has reached the caller, the guest's is gone.
+pub(super) fn ended(error: Error) -> RuntimeError {
+    RuntimeError::user(Box::new(error))
 }
 
 /// What a host function gets of the guest that calls it.

@@ -6,7 +6,7 @@ use super::state::{Env, State};
 use std::io::Write;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
-use wasmer::{Function, FunctionEnv, FunctionType, Store, Type, Value};
+use wasmer::{Function, FunctionEnv, FunctionType, RuntimeError, Store, Type, Value};
 
 /// The module that guests import them from.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
@@ -86,53 +86,75 @@ fn sched_yield(_: Env<'_>) -> i32 {
     SUCCESS
 }
 
-fn fd_write(mut env: Env<'_>, fd: i32, parts: u32, count: u32, written: u32) -> i32 {
-    let mut write = || {
-        if !matches!(fd, 1 | 2) {
-            return Err(EBADF);
-        }
-        if count > MOST_PARTS {
-            return Err(EINVAL);
-        }
-        let mut total = 0u32;
-        let mut buffer = Vec::new();
-        for part in 0..count {
-            let at = part
-                .checked_mul(8)
-                .and_then(|n| parts.checked_add(n))
-                .ok_or(EFAULT)?;
-            let part: [u8; 8] = load(&env, at)?;
-            let [start, len] = [0, 4]
-                .map(|at| u32::from_le_bytes(part[at..at + 4].try_into().expect("four bytes")));
-            // The rest is for another call.
-            let len = len.min(MOST_BYTES - total);
-            total += len;
-            let mut done = 0;
-            while done < len {
-                let piece = (len - done).min(64 << 10);
-                buffer.resize(piece as usize, 0);
-                let from = start.checked_add(done).ok_or(EFAULT)?;
-                env.data().read(from, &mut buffer).map_err(|_| EFAULT)?;
-                let wasi = &mut env.data_mut().wasi;
-                let stream = if fd == 1 {
-                    &mut wasi.stdout
-                } else {
-                    &mut wasi.stderr
-                };
-                stream.write_all(&buffer).map_err(io_errno)?;
-                done += piece;
+/// For how many bytes that the host handles, one unit of fuel is charged.
+const BYTES_OF_FUEL: u32 = 16;
+
+/// A list's entries or the bytes of them, in pieces which are worth a look at whether
+/// the guest may go on.
+fn fd_write(
+    mut env: Env<'_>,
+    fd: i32,
+    parts: u32,
+    count: u32,
+    written: u32,
+) -> Result<i32, RuntimeError> {
+    const PIECE: u32 = 64 << 10;
+    if !matches!(fd, 1 | 2) {
+        return Ok(EBADF);
+    }
+    if count > MOST_PARTS {
+        return Ok(EINVAL);
+    }
+    let mut total = 0u32;
+    let mut buffer = Vec::new();
+    for part in 0..count {
+        let (start, len) = match part_of(&env, parts, part) {
+            Ok(part) => part,
+            Err(errno) => return Ok(errno),
+        };
+        env.data().spend(1)?;
+        // The rest is for another call.
+        let len = len.min(MOST_BYTES - total);
+        total += len;
+        for done in (0..len).step_by(PIECE as usize) {
+            let piece = (len - done).min(PIECE);
+            env.data().spend(piece / BYTES_OF_FUEL)?;
+            buffer.resize(piece as usize, 0);
+            if let Err(errno) = write_piece(&mut env, fd, start, done, &mut buffer) {
+                return Ok(errno);
             }
         }
-        let wasi = &mut env.data_mut().wasi;
-        let stream = if fd == 1 {
-            &mut wasi.stdout
-        } else {
-            &mut wasi.stderr
-        };
-        stream.flush().map_err(io_errno)?;
-        store(&env, written, &total.to_le_bytes())
-    };
-    errno(write())
+    }
+    let flushed = stream(&mut env, fd).flush().map_err(io_errno);
+    Ok(errno(
+        flushed.and_then(|()| store(&env, written, &total.to_le_bytes())),
+    ))
+}
+
+/// Address and length of one of the parts that `fd_write` gets.
+fn part_of(env: &Env<'_>, parts: u32, index: u32) -> Result<(u32, u32), i32> {
+    let at = index
+        .checked_mul(8)
+        .and_then(|n| parts.checked_add(n))
+        .ok_or(EFAULT)?;
+    let part: [u8; 8] = load(env, at)?;
+    let [start, len] =
+        [0, 4].map(|at| u32::from_le_bytes(part[at..at + 4].try_into().expect("four bytes")));
+    Ok((start, len))
+}
+
+fn write_piece(env: &mut Env<'_>, fd: i32, start: u32, done: u32, buffer: &mut [u8]) -> Errno {
+    let from = start.checked_add(done).ok_or(EFAULT)?;
+    env.data().read(from, buffer).map_err(|_| EFAULT)?;
+    stream(env, fd).write_all(buffer).map_err(io_errno)
+}
+
+fn stream<'a>(env: &'a mut Env<'_>, fd: i32) -> &'a mut (dyn Write + Send) {
+    let wasi = &mut env.data_mut().wasi;
+    match fd {
+        1 => &mut *wasi.stdout,
+        _ => &mut *wasi.stderr,
+    }
 }
 
 fn io_errno(error: std::io::Error) -> i32 {
@@ -239,26 +261,27 @@ fn clock_res_get(env: Env<'_>, clock: i32, to: u32) -> i32 {
     errno(store(&env, to, &1u64.to_le_bytes()))
 }
 
-fn random_get(env: Env<'_>, to: u32, len: u32) -> i32 {
+fn random_get(env: Env<'_>, to: u32, len: u32) -> Result<i32, RuntimeError> {
     if len > MOST_BYTES {
-        return EINVAL;
+        return Ok(EINVAL);
     }
     let mut buffer = [0; 4096];
     let mut done = 0;
     while done < len {
         let piece = &mut buffer[..(len - done).min(4096) as usize];
+        env.data().spend(piece.len() as u32 / BYTES_OF_FUEL)?;
         let Some(at) = to.checked_add(done) else {
-            return EFAULT;
+            return Ok(EFAULT);
         };
         if getrandom::fill(piece).is_err() {
-            return EIO;
+            return Ok(EIO);
         }
         if let Err(errno) = store(&env, at, piece) {
-            return errno;
+            return Ok(errno);
         }
         done += piece.len() as u32;
     }
-    SUCCESS
+    Ok(SUCCESS)
 }
 
 /// What every other function answers.

@@ -193,6 +193,12 @@ impl Space {
         }
     }
 
+    /// Checks that `len` bytes at `pointer` may be read, or written.
+    pub(crate) fn check(&self, pointer: Pointer, len: u32, write: bool) -> Result<(), Error> {
+        self.lock().check(pointer, 0, len, write)?;
+        Ok(())
+    }
+
     /// Copies bytes of a region into the guest's memory, or from it if `write`:
     /// for guests whose memory the carried module cannot have.
     pub(crate) fn copy(

@@ -34,7 +34,9 @@ impl Cache {
         Ok(Self(path.into()))
     }
 
-    pub(crate) fn key(&self, module: &[u8], metered: bool) -> Key {
+    /// The key of a module that the load-time pass of this version made of `module`,
+    /// as `variant` says.
+    pub(crate) fn key(&self, module: &[u8], pass: u32, variant: &[u8]) -> Key {
         let mut hash = Sha256::new();
         let mut field = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -45,7 +47,8 @@ impl Cache {
         field(std::env::consts::ARCH.as_bytes());
         field(std::env::consts::OS.as_bytes());
         field(format!("{:?}", CpuFeature::for_host()).as_bytes());
-        field(&[u8::from(metered)]);
+        field(&pass.to_le_bytes());
+        field(variant);
         field(module);
         Key(hex(&hash.finalize()))
     }

@@ -72,6 +72,8 @@ pub(crate) fn watch(store: &mut wasmer::Store) {
     })));
 }
 
+/// Lets this thread have the signals of its own faults. Where they are blocked, the
+/// system ends the process in place of a guest.
 fn unblock() {
     // SAFETY: an empty set is made, filled and given to the system, which changes
     // this thread's signal mask and nothing else.

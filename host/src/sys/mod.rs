@@ -6,17 +6,21 @@
 //!   and that knows which of its pages may be touched.
 //! - [`MemoryState`]: an address space as the engine's linear memory.
 //! - [`GuestTunables`]: what makes the engine use such memories.
+//! - [`Words`]: what a guest's own code looks at.
 //! - [`faults`]: what the signal handler learns of a fault.
+//! - [`fork`]: what a forked process finds.
 //! - [`Cache`]: compiled code, on disk.
 
 mod address_space;
 mod cache;
 pub(crate) mod faults;
+pub(crate) mod fork;
 mod memory;
 mod pages;
 mod ranges;
 mod shared;
 mod tunables;
+mod words;
 
 pub(crate) use address_space::{AddressSpace, Inaccessible, Protection};
 pub(crate) use cache::{Cache, Key};
@@ -26,3 +30,4 @@ pub(crate) use ranges::FreeList;
 pub(crate) use shared::SharedBytes;
 pub use shared::{Slice, SliceMut};
 pub(crate) use tunables::{Bounds, GuestTunables};
+pub(crate) use words::Words;

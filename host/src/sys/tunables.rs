@@ -1,6 +1,7 @@
 //! The engine's memories and tables: ours, within a guest's limits.
 
 use super::memory::{LinearMemory, MemoryCell, MemoryState};
+use super::words::{Words, WordsMemory, words_type};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasmer::sys::vm::{
@@ -31,7 +32,7 @@ struct Inner {
     bounds: Bounds,
     memory: MemoryCell,
     /// What the next host memory is.
-    next: Mutex<Option<LinearMemory>>,
+    next: Mutex<Option<VMMemory>>,
 }
 
 impl GuestTunables {
@@ -63,11 +64,21 @@ impl GuestTunables {
         state: Arc<MemoryState>,
         ty: MemoryType,
     ) -> Result<Memory, MemoryError> {
-        *self.next() = Some(LinearMemory::host(state, ty));
+        *self.next() = Some(VMMemory::from_custom(LinearMemory::host(state, ty)));
         Memory::new(store, ty)
     }
 
-    fn next(&self) -> MutexGuard<'_, Option<LinearMemory>> {
+    /// The words that a guest's code looks at, as a memory of the store's.
+    pub(crate) fn words(
+        &self,
+        store: &mut Store,
+        words: &Arc<Words>,
+    ) -> Result<Memory, MemoryError> {
+        *self.next() = Some(VMMemory::from_custom(WordsMemory::new(words)));
+        Memory::new(store, words_type())
+    }
+
+    fn next(&self) -> MutexGuard<'_, Option<VMMemory>> {
         self.0.next.lock().expect("no panic under this lock")
     }
 
@@ -91,8 +102,7 @@ impl Tunables for GuestTunables {
 
     fn create_host_memory(&self, _: &MemoryType, _: &MemoryStyle) -> Result<VMMemory, MemoryError> {
         let next = self.next().take();
-        next.map(VMMemory::from_custom)
-            .ok_or_else(|| MemoryError::Generic("no memory".into()))
+        next.ok_or_else(|| MemoryError::Generic("no memory".into()))
     }
 
     // The engine promises that the location is valid for as long as the memory.

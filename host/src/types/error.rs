@@ -39,6 +39,10 @@ pub enum Error {
     /// A module that is not valid, or needs what this engine does not have.
     #[error("cannot compile the module")]
     Compile(#[source] BoxError),
+    /// The module is larger than [`crate::Config::largest`], or made so that reading it takes
+    /// long.
+    #[error("the module {0}")]
+    CompileLimit(String),
     /// The module wants what the host does not offer.
     #[error(transparent)]
     Import(Box<Import>),
@@ -168,6 +172,17 @@ pub enum Error {
     /// The guest has used its fuel up.
     #[error("the guest has used up its fuel")]
     OutOfFuel,
+    /// The guest was cancelled: see [`crate::Canceller`].
+    #[error("the guest was cancelled")]
+    Cancelled,
+    /// What was asked for needs checks in the guest's code, and it was made without
+    /// them: [`crate::Limits::interruptible`], [`crate::Limits::fuel`] and
+    /// [`crate::Limits::deadline`] ask for them.
+    #[error("the guest's code has no checks for {0}: ask for them in its limits")]
+    Unchecked(&'static str),
+    /// The system gives no thread to watch deadlines with, or to compile in.
+    #[error("the system gives no more threads: {0}")]
+    Thread(std::io::Error),
     /// The guest did not end in time.
     #[error("the guest did not end within {0:?}")]
     Deadline(Duration),
@@ -431,15 +446,9 @@ pub struct Trace {
 pub struct Frame {
     /// Its name, as its author wrote it; or its index, where the module has no names.
     pub function: String,
-}
-
-impl Trace {
-    pub(crate) fn new(functions: impl Iterator<Item = String>, omitted: usize) -> Self {
-        Self {
-            frames: functions.map(|function| Frame { function }).collect(),
-            omitted,
-        }
-    }
+    /// Where in the module's file the instruction is that it was at, in bytes from the
+    /// beginning.
+    pub offset: Option<u32>,
 }
 
 impl fmt::Display for Trace {

@@ -16,12 +16,25 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many instructions it may execute, all calls together, if its engine
-    /// is [`metered`](crate::Config::metered). Ends in [`crate::Error::OutOfFuel`].
+    /// How many instructions it may execute, its start and all calls together. Ends in
+    /// [`crate::Error::OutOfFuel`].
+    ///
+    /// A call counts 1, and every instruction but `block`, `loop`, `else` and `end`, which do
+    /// nothing; copying and filling count 1 more for each 16 bytes or element of a table,
+    /// and what the host writes, copies or reads for it as much. What comes in a straight
+    /// line is charged together; the guest is ended at the next loop's head or
+    /// call after it has used up more than it had, so it may do a bit more than this.
+    /// The same guest with the same input always uses the same. Of a call that ended in a
+    /// trap, the rest of the straight line is charged as well.
     pub fuel: Option<u64>,
     /// How long each call may take, by the clock; and its start. Ends in
-    /// [`crate::Error::Deadline`].
+    /// [`crate::Error::Deadline`]. A guest inside of another guest's host function also
+    /// ends when that one's time is up. In a forked process, a call that had begun
+    /// before has no deadline until the next one begins.
     pub deadline: Option<Duration>,
+    /// Whether it can be ended with [`crate::Guest::canceller`]. A guest with a deadline
+    /// always can.
+    pub interruptible: bool,
     /// How many bytes of memory it may have of its own, without its windows; full
     /// pages of 64 KiB count. `memory.grow` beyond it gives -1, and if the guest
     /// traps then, that is [`crate::Error::MemoryLimit`].
@@ -56,6 +69,7 @@ impl Limits {
         Self {
             fuel: None,
             deadline: None,
+            interruptible: false,
             memory: None,
             table: None,
             stack: None,
@@ -73,6 +87,13 @@ impl Limits {
     #[must_use]
     pub fn deadline(mut self, time: Duration) -> Self {
         self.deadline = Some(time);
+        self
+    }
+
+    /// Sets [`Limits::interruptible`].
+    #[must_use]
+    pub fn interruptible(mut self, interruptible: bool) -> Self {
+        self.interruptible = interruptible;
         self
     }
 

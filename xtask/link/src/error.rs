@@ -111,6 +111,24 @@ pub enum Error {
         /// The symbol, mangled.
         symbol: String,
     },
+    /// An object for memories of another width than the module's.
+    #[error(
+        "{origin}: wasm{} object file can't be linked in wasm{} mode",
+        if *is_64 { 64 } else { 32 },
+        if *is_64 { 32 } else { 64 }
+    )]
+    Machine {
+        /// The object.
+        origin: Origin,
+        /// Whether it is made for a 64-bit memory.
+        is_64: bool,
+    },
+    /// A module that is not made for 64-bit memories yet.
+    #[error("{what} with a 64-bit memory: not implemented")]
+    Memory64 {
+        /// Which.
+        what: &'static str,
+    },
     /// The module has not what a function of a stub library needs.
     #[error("{origin}: undefined symbol: {symbol}. Required by {by}")]
     NeededByStub {
@@ -294,8 +312,8 @@ pub enum Damage {
     },
     /// A relocation that cannot be decoded.
     #[error(
-        "reloc.{section}: relocation {number} is cut short, or of a type that is not known; \
-         the object is damaged"
+        "reloc.{section}: relocation {number} is cut short, of a type that is not known, or has an \
+         addend beyond 32 bits"
     )]
     RelocationCutShort {
         /// The section that is relocated.
@@ -461,23 +479,8 @@ pub enum Unsupported {
     /// A shared library.
     #[error("a shared library (dynamic linking), which genkan does not link")]
     SharedLibrary,
-    /// A 64-bit memory.
-    #[error("made for a 64-bit memory (wasm64), which genkan does not link")]
-    Memory64,
-    /// A relocation of a 64-bit memory.
-    #[error(
-        "reloc.{section}: {ty} at offset {offset:#x} is for a 64-bit memory, which genkan does not link"
-    )]
-    Relocation64 {
-        /// The section that is relocated.
-        section: String,
-        /// The relocation's type, as `WasmRelocs.def` names it.
-        ty: String,
-        /// Where it applies, counted in the section's contents.
-        offset: u32,
-    },
-    /// A target other than wasm32.
-    #[error("made for `{target}`; genkan links wasm32")]
+    /// A target other than wasm32 and wasm64.
+    #[error("made for `{target}`; genkan links wasm32 and wasm64")]
     Target {
         /// The target's name.
         target: String,

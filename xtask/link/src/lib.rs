@@ -35,10 +35,10 @@
 //! # }
 //! ```
 //!
-//! What it links: WebAssembly objects for 32-bit memories, as LLVM 12 to 22 make
-//! them, with debug information. What it does not is an error by its name
-//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries as inputs, 64-bit
-//! memories.
+//! What it links: WebAssembly objects as LLVM 12 to 22 make them, with debug
+//! information, into modules, objects and shared libraries ([`OutputKind`]), for
+//! memories of 32 bits and of 64. What it does not is an error by its name
+//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries as inputs.
 //!
 //! The same inputs and options give the same bytes, whatever the machine and its
 //! number of threads. Work is spread over rayon's global pool. Inputs are not
@@ -120,7 +120,7 @@ pub struct Linked {
 ///
 /// # Errors
 ///
-/// If an input is damaged or not for WebAssembly with a 32-bit memory, symbols
+/// If an input is damaged or not for WebAssembly, symbols
 /// conflict or are missing, or the options ask for what is impossible.
 pub fn link(inputs: &[Input<'_>], options: &Options) -> Result<Linked> {
     let mut module = Vec::new();

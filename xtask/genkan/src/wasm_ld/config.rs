@@ -287,11 +287,9 @@ impl Reader<'_> {
             }
         }
         match args.value(Opt::Machine) {
-            None | Some("wasm32") => {}
-            Some("wasm64") => {
-                let message = "-m wasm64: memories of 64 bits: not implemented";
-                self.errors.push(message.into());
-            }
+            None => {}
+            Some("wasm32") => self.options.memory.is_64 = Some(false),
+            Some("wasm64") => self.options.memory.is_64 = Some(true),
             Some(other) => self
                 .errors
                 .push(format!("invalid target architecture: {other}")),
@@ -603,11 +601,7 @@ mod tests {
 
     #[test]
     fn what_is_not_implemented_is_refused_by_name() {
-        for line in [
-            "-m wasm64",
-            "--thinlto-index-only",
-            "-shared --shared-memory",
-        ] {
+        for line in ["--thinlto-index-only", "-shared --shared-memory"] {
             let error = error(line);
             assert!(
                 error.contains(line.split_whitespace().next().unwrap()),

@@ -39,7 +39,7 @@ As genkan-ld, or under the name wasm-ld (a symbolic link will do), it is what ru
 clang call. Long options take one dash or two; @FILE reads more arguments.
 
 {options}
-wasm64 is not implemented either; LLVM bitcode (-flto) is the compiler's to optimise.
+LLVM bitcode (-flto) is the compiler's to optimise.
 
 Examples:
   {name} --no-entry --export=add -o add.wasm add.o

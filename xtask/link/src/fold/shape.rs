@@ -12,7 +12,7 @@ use crate::fold::constant;
 use crate::fold::partition::Lists;
 use crate::index::{ObjGlobal, ObjSegment, ObjTable, ObjTag, SymbolId, Within};
 use crate::input::object::Referent;
-use crate::input::relocation::Relocation;
+use crate::input::relocation::{self, Relocation};
 use crate::live::Live;
 use crate::live::mark::GotEntry;
 use crate::origin::SymbolKind;
@@ -261,10 +261,7 @@ fn written_by<'p>(
     }
     let symbol = Within::new(id, relocation.symbol());
     let target = resolution.target(symbol);
-    let is_address = matches!(
-        relocation.ty,
-        TableIndexSleb | TableIndexI32 | TableIndexRelSleb
-    );
+    let is_address = relocation::is_slot(relocation.ty);
     match (relocation.ty, resolution.target_function(target)) {
         (GlobalIndexLeb | GlobalIndexI32, _) if resolution.is_got_entry(target) => {
             return Written::Got(GotEntry::of(target));

@@ -51,14 +51,16 @@ pub fn read<'a>(object: &mut Object<'a>, linking: LinkingSectionReader<'a>) -> R
                 }
                 object.symbols = all.into();
             }
-            Linking::TargetArch(arch) if arch != "wasm32" => {
+            Linking::TargetArch("wasm32") => object.is_64 = Some(false),
+            Linking::TargetArch("wasm64") => object.is_64 = Some(true),
+            Linking::TargetArch(arch) => {
                 let target = arch.to_owned();
                 return Err(object
                     .name
                     .unsupported(Unsupported::Target { target })
                     .into());
             }
-            Linking::TargetArch(_) | Linking::Unknown { .. } => {}
+            Linking::Unknown { .. } => {}
         }
     }
     for (priority, symbol) in constructors {

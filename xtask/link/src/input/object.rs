@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use wasmparser::{CustomSectionReader, GlobalType, SymbolFlags, TableType};
 
-use crate::error::{Damage, Errors, RelocationMisfit, Result, Unsupported};
+use crate::error::{Damage, Errors, RelocationMisfit, Result};
 use crate::index::{
     Comdat, Index, IndexVec, ObjCustom, ObjFunction, ObjGlobal, ObjImport, ObjSegment, ObjSymbol,
     ObjTable, ObjTag, ObjType,
@@ -206,6 +206,8 @@ pub struct Object<'a> {
     pub export_names: Vec<(ObjFunction, &'a str)>,
     /// The contents of its `producers` section.
     pub producers: Option<CustomSectionReader<'a>>,
+    /// Whether it is made for a 64-bit memory; `None` if it does not say.
+    pub is_64: Option<bool>,
     /// Features and their policy: `+` used, `-` refused.
     pub features: Vec<(u8, &'a str)>,
     /// Whether it uses tables without naming them in relocations (LLVM before
@@ -246,6 +248,7 @@ impl<'a> Object<'a> {
             comdats: IndexVec::new(),
             export_names: Vec::new(),
             producers: None,
+            is_64: None,
             features: Vec::new(),
             legacy_table: false,
             code_entries: None,
@@ -401,7 +404,6 @@ impl<'a> Object<'a> {
                     .symbols
                     .at(relocation.index)
                     .is_some_and(|symbol| kinds.contains(&symbol.kind)),
-                Refers::Memory64 => false,
             }
     }
 
@@ -417,13 +419,6 @@ impl<'a> Object<'a> {
             );
         }
         let misfit = match (relocation::refers(relocation.ty), self.symbols.at(index)) {
-            (Refers::Memory64, _) => {
-                return self.name.unsupported(Unsupported::Relocation64 {
-                    section: section.to_owned(),
-                    ty: format!("{:?}", relocation.ty),
-                    offset: relocation.offset,
-                });
-            }
             (Refers::Type, _) => RelocationMisfit::NoType { ty: index },
             (Refers::Symbol(_), Some(symbol)) => RelocationMisfit::WrongKind {
                 symbol: symbol.name.to_owned(),

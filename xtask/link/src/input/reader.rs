@@ -26,8 +26,8 @@ pub fn is_bitcode(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 ///
-/// If it is no relocatable WebAssembly object for a 32-bit memory, or one of its
-/// tables refers to what is not there.
+/// If it is no relocatable WebAssembly object, or one of its tables refers to what
+/// is not there.
 pub fn read<'a>(name: ObjectName<'a>, bytes: &'a [u8]) -> Result<Object<'a>> {
     if is_bitcode(bytes) {
         return Err(name.unsupported(Unsupported::Bitcode));
@@ -183,9 +183,7 @@ impl<'a> Reader<'a> {
             Payload::ElementSection(_) | Payload::DataCountSection { .. } => Ok(()),
             Payload::MemorySection(memories) => {
                 for memory in memories {
-                    if memory?.memory64 {
-                        return Err(self.unsupported(Unsupported::Memory64));
-                    }
+                    self.object.is_64 = Some(memory?.memory64);
                 }
                 Ok(())
             }
@@ -249,10 +247,7 @@ impl<'a> Reader<'a> {
                     let import = Import { module, name, ty };
                     self.object.tag_imports.push(import);
                 }
-                TypeRef::Memory(memory) if memory.memory64 => {
-                    return Err(self.unsupported(Unsupported::Memory64));
-                }
-                TypeRef::Memory(_) => {}
+                TypeRef::Memory(memory) => self.object.is_64 = Some(memory.memory64),
                 TypeRef::FuncExact(_) => return Err(self.unsupported(Unsupported::ExactType)),
             }
         }

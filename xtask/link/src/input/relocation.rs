@@ -65,16 +65,12 @@ pub fn entry(bytes: &mut &[u8]) -> Option<Relocation> {
     let index = u32::try_from(index).ok()?;
     let addend = match ty.addend_kind() {
         RelocAddendKind::None => 0,
-        RelocAddendKind::Addend32 => {
+        // Addresses have 32 bits in a 64-bit memory, too.
+        RelocAddendKind::Addend32 | RelocAddendKind::Addend64 => {
             // The sign is in the last byte's second highest bit.
             let (value, len) = leb(bytes)?;
             let shift = 64 - 7 * len;
             i32::try_from((value << shift) as i64 >> shift).ok()?
-        }
-        // Refused for its type, whatever the addend.
-        RelocAddendKind::Addend64 => {
-            while bytes.split_off_first()? & 0x80 != 0 {}
-            0
         }
     };
     Some(Relocation {
@@ -107,8 +103,6 @@ pub enum Refers {
     Type,
     /// A symbol of one of these kinds.
     Symbol(&'static [SymbolKind]),
-    /// Something in a 64-bit memory.
-    Memory64,
 }
 
 /// What a relocation of this type may refer to.
@@ -118,9 +112,11 @@ pub fn refers(ty: RelocationType) -> Refers {
     Refers::Symbol(match ty {
         TypeIndexLeb => return Refers::Type,
         FunctionIndexLeb | FunctionIndexI32 | TableIndexSleb | TableIndexI32
-        | TableIndexRelSleb | FunctionOffsetI32 => &[SymbolKind::Function],
+        | TableIndexRelSleb | FunctionOffsetI32 | TableIndexSleb64 | TableIndexI64
+        | TableIndexRelSleb64 | FunctionOffsetI64 => &[SymbolKind::Function],
         MemoryAddrLeb | MemoryAddrSleb | MemoryAddrI32 | MemoryAddrRelSleb | MemoryAddrTlsSleb
-        | MemoryAddrLocrelI32 => &[SymbolKind::Data],
+        | MemoryAddrLocrelI32 | MemoryAddrLeb64 | MemoryAddrSleb64 | MemoryAddrI64
+        | MemoryAddrRelSleb64 | MemoryAddrTlsSleb64 => &[SymbolKind::Data],
         SectionOffsetI32 => &[SymbolKind::Section],
         EventIndexLeb => &[SymbolKind::Tag],
         TableNumberLeb => &[SymbolKind::Table],
@@ -128,8 +124,22 @@ pub fn refers(ty: RelocationType) -> Refers {
         GlobalIndexLeb | GlobalIndexI32 => {
             &[SymbolKind::Global, SymbolKind::Data, SymbolKind::Function]
         }
-        _ => return Refers::Memory64,
     })
+}
+
+/// Whether a relocation of this type writes a function's slot in the table: its
+/// address.
+pub fn is_slot(ty: RelocationType) -> bool {
+    use RelocationType::*;
+    matches!(
+        ty,
+        TableIndexSleb
+            | TableIndexI32
+            | TableIndexRelSleb
+            | TableIndexSleb64
+            | TableIndexI64
+            | TableIndexRelSleb64
+    )
 }
 
 /// How a relocation's value is encoded where it applies.
@@ -141,6 +151,12 @@ pub enum Encoding {
     Signed,
     /// 4 bytes, little-endian.
     Fixed,
+    /// LEB128 of 10 bytes, unsigned.
+    Unsigned64,
+    /// LEB128 of 10 bytes, signed.
+    Signed64,
+    /// 8 bytes, little-endian.
+    Fixed64,
 }
 
 /// How the value of a relocation of this type is encoded.
@@ -152,55 +168,68 @@ pub fn encoding(ty: RelocationType) -> Encoding {
         | TableNumberLeb => Encoding::Unsigned,
         TableIndexSleb | MemoryAddrSleb | MemoryAddrRelSleb | TableIndexRelSleb
         | MemoryAddrTlsSleb => Encoding::Signed,
+        MemoryAddrLeb64 => Encoding::Unsigned64,
+        TableIndexSleb64 | MemoryAddrSleb64 | MemoryAddrRelSleb64 | TableIndexRelSleb64
+        | MemoryAddrTlsSleb64 => Encoding::Signed64,
+        MemoryAddrI64 | TableIndexI64 | FunctionOffsetI64 => Encoding::Fixed64,
         _ => Encoding::Fixed,
     }
 }
 
+/// The narrower encodings take the lower half of a value.
 impl Encoding {
+    /// Whether it has the same bytes for every value.
+    pub fn is_fixed(self) -> bool {
+        matches!(self, Encoding::Fixed | Encoding::Fixed64)
+    }
+
     /// Writes a value as wide as `bytes` are.
     #[inline]
-    pub fn write_padded(self, value: u32, bytes: &mut [u8]) {
+    pub fn write_padded(self, value: u64, bytes: &mut [u8]) {
         match self {
-            Encoding::Unsigned => padded_unsigned(value, bytes),
-            Encoding::Signed => padded_signed(value as i32, bytes),
-            Encoding::Fixed => bytes.copy_from_slice(&value.to_le_bytes()),
+            Encoding::Unsigned => padded(i64::from(value as u32), bytes),
+            Encoding::Signed => padded(i64::from(value as i32), bytes),
+            Encoding::Fixed => bytes.copy_from_slice(&(value as u32).to_le_bytes()),
+            Encoding::Unsigned64 | Encoding::Signed64 => padded(value as i64, bytes),
+            Encoding::Fixed64 => bytes.copy_from_slice(&value.to_le_bytes()),
         }
     }
 
-    /// Appends the shortest encoding; for [`Encoding::Fixed`] its 4 bytes.
-    pub fn write_shortest(self, value: u32, out: &mut Vec<u8>) {
+    /// Appends the shortest encoding; for those that are fixed, their bytes.
+    pub fn write_shortest(self, value: u64, out: &mut Vec<u8>) {
         use wasm_encoder::Encode;
         match self {
-            Encoding::Unsigned => value.encode(out),
+            Encoding::Unsigned => (value as u32).encode(out),
             Encoding::Signed => (value as i32).encode(out),
-            Encoding::Fixed => out.extend_from_slice(&value.to_le_bytes()),
+            Encoding::Fixed => out.extend_from_slice(&(value as u32).to_le_bytes()),
+            Encoding::Unsigned64 => value.encode(out),
+            Encoding::Signed64 => (value as i64).encode(out),
+            Encoding::Fixed64 => out.extend_from_slice(&value.to_le_bytes()),
         }
     }
 
     /// Bytes of the shortest encoding.
-    pub fn shortest_len(self, value: u32) -> usize {
+    pub fn shortest_len(self, value: u64) -> usize {
         let significant = match self {
-            Encoding::Unsigned => 32 - (value | 1).leading_zeros(),
+            Encoding::Unsigned => 32 - (value as u32 | 1).leading_zeros(),
             Encoding::Signed => {
                 let value = value as i32;
                 33 - (value ^ (value >> 31)).leading_zeros()
             }
+            Encoding::Unsigned64 => 64 - (value | 1).leading_zeros(),
+            Encoding::Signed64 => {
+                let value = value as i64;
+                65 - (value ^ (value >> 63)).leading_zeros()
+            }
             Encoding::Fixed => return 4,
+            Encoding::Fixed64 => return 8,
         };
         significant.div_ceil(7) as usize
     }
 }
 
-fn padded_unsigned(mut value: u32, bytes: &mut [u8]) {
-    let last = bytes.len() - 1;
-    for byte in &mut bytes[..last] {
-        *byte = (value as u8 & 0x7f) | 0x80;
-        value >>= 7;
-    }
-    bytes[last] = value as u8 & 0x7f;
-}
-
-fn padded_signed(mut value: i32, bytes: &mut [u8]) {
+/// LEB128 that fills `bytes`; a number that is negative is signed.
+fn padded(mut value: i64, bytes: &mut [u8]) {
     let last = bytes.len() - 1;
     for byte in &mut bytes[..last] {
         *byte = (value as u8 & 0x7f) | 0x80;
@@ -213,7 +242,7 @@ fn padded_signed(mut value: i32, bytes: &mut [u8]) {
 /// any value needs. The relocation lies within `contents`.
 pub fn is_operand(relocation: &Relocation, contents: &[u8]) -> bool {
     match &contents[relocation.offset as usize..relocation.end()] {
-        [head @ .., last] if head.len() == 4 && encoding(relocation.ty) != Encoding::Fixed => {
+        [head @ .., last] if !encoding(relocation.ty).is_fixed() => {
             head.iter().all(|byte| byte & 0x80 != 0) && last & 0x80 == 0
         }
         _ => true,
@@ -224,12 +253,19 @@ pub fn is_operand(relocation: &Relocation, contents: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const ENCODINGS: [Encoding; 3] = [Encoding::Unsigned, Encoding::Signed, Encoding::Fixed];
+    const ENCODINGS: [Encoding; 6] = [
+        Encoding::Unsigned,
+        Encoding::Signed,
+        Encoding::Fixed,
+        Encoding::Unsigned64,
+        Encoding::Signed64,
+        Encoding::Fixed64,
+    ];
 
     #[test]
     fn shortest_encodings_have_the_length_that_is_announced() {
-        for shift in 0..32 {
-            let power = 1u32 << shift;
+        for shift in 0..64 {
+            let power = 1u64 << shift;
             for value in [power, power - 1, power.wrapping_neg()] {
                 for encoding in ENCODINGS {
                     let mut out = Vec::new();
@@ -245,12 +281,21 @@ mod tests {
     fn padded_encodings_decode_to_their_value() {
         for value in [0, 1, 63, 64, 127, 128, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
             let mut bytes = [0; 5];
-            Encoding::Unsigned.write_padded(value, &mut bytes);
+            Encoding::Unsigned.write_padded(value.into(), &mut bytes);
             let mut reader = wasmparser::BinaryReader::new(&bytes, 0);
             assert_eq!(reader.read_var_u32().unwrap(), value);
-            Encoding::Signed.write_padded(value, &mut bytes);
+            Encoding::Signed.write_padded(value.into(), &mut bytes);
             let mut reader = wasmparser::BinaryReader::new(&bytes, 0);
             assert_eq!(reader.read_var_i32().unwrap(), value as i32);
+            for value in [value.into(), !u64::from(value), u64::from(value) << 32] {
+                let mut bytes = [0; 10];
+                Encoding::Unsigned64.write_padded(value & (u64::MAX >> 1), &mut bytes);
+                let mut reader = wasmparser::BinaryReader::new(&bytes, 0);
+                assert_eq!(reader.read_var_u64().unwrap(), value & (u64::MAX >> 1));
+                Encoding::Signed64.write_padded(value, &mut bytes);
+                let mut reader = wasmparser::BinaryReader::new(&bytes, 0);
+                assert_eq!(reader.read_var_i64().unwrap(), value as i64);
+            }
         }
     }
 
@@ -265,10 +310,11 @@ mod tests {
             };
             for (number, &value) in numbers.iter().enumerate() {
                 let mut bytes = vec![0, 1, ty];
-                Encoding::Unsigned.write_shortest(value, &mut bytes);
-                Encoding::Unsigned.write_shortest(numbers[numbers.len() - 1 - number], &mut bytes);
+                Encoding::Unsigned.write_shortest(value.into(), &mut bytes);
+                let other = numbers[numbers.len() - 1 - number];
+                Encoding::Unsigned.write_shortest(other.into(), &mut bytes);
                 if known.addend_kind() != RelocAddendKind::None {
-                    Encoding::Signed.write_shortest(value, &mut bytes);
+                    Encoding::Signed.write_shortest(value.into(), &mut bytes);
                 }
                 let reader = wasmparser::BinaryReader::new(&bytes, 0);
                 let section = wasmparser::RelocSectionReader::new(reader).unwrap();
@@ -278,7 +324,7 @@ mod tests {
                     (ours.ty, ours.offset, ours.index),
                     (theirs.ty, theirs.offset, theirs.index)
                 );
-                if known.addend_kind() == RelocAddendKind::Addend32 {
+                if known.addend_kind() != RelocAddendKind::None {
                     assert_eq!(i64::from(ours.addend), theirs.addend);
                 }
             }

@@ -153,7 +153,8 @@ pub fn place(
         && stack_size == 0
         && options.global_base.is_none()
         && resolution.symbols.find("__heap_base").is_none();
-    let size = size(if is_empty { 0 } else { heap_base }, options)?;
+    let used = if is_empty { 0 } else { heap_base };
+    let size = size(used, resolution.is_64, options)?;
     Ok(Placement {
         addresses,
         order,
@@ -201,13 +202,14 @@ struct Size {
 }
 
 /// The size of a memory of which the first `used` bytes are used.
-fn size(used: u64, options: &Options) -> Result<Size> {
+fn size(used: u64, is_64: bool, options: &Options) -> Result<Size> {
     let wanted = &options.memory;
     let page = wanted.page_size;
+    let pages = |what, size| pages(what, size, page, is_64);
     let mut end = used + options.initial_heap;
-    pages(MemorySize::InitialHeap, options.initial_heap, page)?;
+    pages(MemorySize::InitialHeap, options.initial_heap)?;
     if let Some(initial) = wanted.initial {
-        pages(MemorySize::Initial, initial, page)?;
+        pages(MemorySize::Initial, initial)?;
         if end > initial {
             let (what, needed) = (MemorySize::Initial, end);
             return Err(MemoryError::TooSmall { what, needed }.into());
@@ -215,13 +217,13 @@ fn size(used: u64, options: &Options) -> Result<Size> {
         end = initial;
     }
     end = end.next_multiple_of(page);
-    let first = pages(MemorySize::Initial, end, page)?;
+    let first = pages(MemorySize::Initial, end)?;
     let max_pages = match wanted.max {
         Some(max) if end > max => {
             let (what, needed) = (MemorySize::Maximum, end);
             return Err(MemoryError::TooSmall { what, needed }.into());
         }
-        Some(max) => Some(pages(MemorySize::Maximum, max, page)?),
+        Some(max) => Some(pages(MemorySize::Maximum, max)?),
         // A memory that is shared must have a maximum.
         None if wanted.fixed || wanted.shared => Some(first),
         None => None,
@@ -232,9 +234,13 @@ fn size(used: u64, options: &Options) -> Result<Size> {
     })
 }
 
-fn pages(what: MemorySize, size: u64, page: u64) -> Result<u64, MemoryError> {
-    // The number of pages has 32 bits, too.
-    let limit = MEMORY_LIMIT.min(page * u64::from(u32::MAX));
+fn pages(what: MemorySize, size: u64, page: u64, is_64: bool) -> Result<u64, MemoryError> {
+    let limit = match is_64 {
+        // As wasm-ld has it.
+        true => 1 << 34,
+        // The number of pages has 32 bits, too.
+        false => MEMORY_LIMIT.min(page * u64::from(u32::MAX)),
+    };
     match size % page {
         0 if size <= limit => Ok(size / page),
         0 => Err(MemoryError::TooLarge { what, limit }),

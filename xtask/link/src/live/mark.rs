@@ -11,7 +11,7 @@ use crate::index::{
     SyntheticId, Within,
 };
 use crate::input::object::{FUNCTION_TABLE, Object, ObjectSymbol, Referent, SEGMENT_RETAIN};
-use crate::input::relocation::Relocation;
+use crate::input::relocation::{self, Relocation};
 use crate::options::{Options, OutputKind};
 use crate::origin::SymbolKind;
 use crate::resolve::resolution::{Chunk, FunctionRef, Resolution, Target};
@@ -403,7 +403,7 @@ impl<'p, 'a> Marker<'p, 'a> {
         }
         match relocation.ty {
             // A weak function that nothing defines: its address is null.
-            TableIndexSleb | TableIndexI32 | TableIndexRelSleb if !self.take_address(target) => {
+            ty if relocation::is_slot(ty) && !self.take_address(target) => {
                 return;
             }
             FunctionIndexLeb => {

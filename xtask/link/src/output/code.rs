@@ -99,14 +99,14 @@ pub fn plan<'p>(parts: &Parts<'p, '_>, values: &Values) -> Result<Code<'p>> {
         defined.iter().map(prepare).collect::<Result<_>>()?
     };
 
-    let mut at = Encoding::Unsigned.shortest_len(functions.len() as u32);
+    let mut at = Encoding::Unsigned.shortest_len(functions.len() as u64);
     let mut extents = Vec::with_capacity(functions.len());
     let mut offsets: FunctionOffsets = resolution
         .all_objects()
         .map(|(_, object)| IndexVec::filled(object.functions.len(), None))
         .collect();
     for function in &functions {
-        let prefix = Encoding::Unsigned.shortest_len(function.size);
+        let prefix = Encoding::Unsigned.shortest_len(function.size.into());
         let start = at + prefix;
         extents.push(Extent {
             offset: at as u32,
@@ -133,7 +133,7 @@ fn saved(id: ObjectId, relocations: &[Relocation], values: &Values) -> Result<us
     let mut saved = 0;
     for relocation in relocations {
         let encoding = relocation::encoding(relocation.ty);
-        if encoding == Encoding::Fixed {
+        if encoding.is_fixed() {
             continue;
         }
         let value = values.value(id, of, relocation, CODE);
@@ -157,7 +157,7 @@ impl Code<'_> {
     /// If live code needs what is not in the module.
     pub fn write(&self, relocator: &Relocator, out: &mut [u8]) -> Result<()> {
         let mut count = Vec::with_capacity(5);
-        Encoding::Unsigned.write_shortest(self.functions.len() as u32, &mut count);
+        Encoding::Unsigned.write_shortest(self.functions.len() as u64, &mut count);
         let (head, mut rest) = out.split_at_mut(count.len());
         head.copy_from_slice(&count);
         let mut slots = Vec::with_capacity(self.functions.len());
@@ -181,7 +181,7 @@ impl PlannedFunction<'_> {
     fn write(&self, slot: &mut [u8], relocator: &Relocator, compress: bool) -> Result<()> {
         let prefix = slot.len() - self.size as usize;
         let mut size = Vec::with_capacity(5);
-        Encoding::Unsigned.write_shortest(self.size, &mut size);
+        Encoding::Unsigned.write_shortest(self.size.into(), &mut size);
         slot[..prefix].copy_from_slice(&size);
         let target = &mut slot[prefix..];
         let Some(of) = self.of else {

@@ -134,10 +134,10 @@ fn alignment(name: &str) -> usize {
 
 /// What stands for the address of code or data that is not in the module.
 /// DWARF takes -1 for it, and -2 in lists where -1 means something else.
-fn tombstone(name: &str) -> Option<u32> {
+fn tombstone(name: &str) -> Option<u64> {
     match name {
-        ".debug_ranges" | ".debug_loc" => Some(u32::MAX - 1),
-        _ if name.starts_with(".debug_") || name.starts_with("llvm.func_attr.") => Some(u32::MAX),
+        ".debug_ranges" | ".debug_loc" => Some(u64::MAX - 1),
+        _ if name.starts_with(".debug_") || name.starts_with("llvm.func_attr.") => Some(u64::MAX),
         _ => None,
     }
 }

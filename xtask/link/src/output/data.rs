@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use wasm_encoder::{ConstExpr, Encode};
 
 use crate::error::Result;
-use crate::index::{Address, GlobalIndex};
+use crate::index::Address;
 use crate::layout::segments::{OutputSegment, Part, THREAD_LOCAL};
 use crate::output::parts::Parts;
 use crate::output::relocator::Relocator;
@@ -158,17 +158,18 @@ impl<'p> DataSegment<'p> {
 
     /// What comes before the data in the section; a passive segment waits to be
     /// copied by code, and one that a dynamic linker places follows its base.
-    pub fn head(&self, passive: bool, base: Option<GlobalIndex>) -> Vec<u8> {
+    pub fn head(&self, parts: &Parts) -> Vec<u8> {
         let mut head = Vec::new();
-        if passive {
+        if parts.options.memory.shared {
             1u32.encode(&mut head);
-        } else if let Some(base) = base {
-            0u32.encode(&mut head);
-            ConstExpr::global_get(base.into()).encode(&mut head);
         } else {
             // Active, in memory 0.
             0u32.encode(&mut head);
-            ConstExpr::i32_const(self.address().0 as i32).encode(&mut head);
+            match parts.place("__memory_base") {
+                Some(base) => ConstExpr::global_get(base.into()),
+                None => parts.address(self.address().0),
+            }
+            .encode(&mut head);
         }
         self.size().encode(&mut head);
         head

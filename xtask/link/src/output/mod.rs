@@ -202,7 +202,7 @@ fn placed<'s, 'p>(
     parts: &Parts,
     segments: &'s [DataSegment<'p>],
 ) -> Vec<(&'s DataSegment<'p>, u32)> {
-    let mut at = Encoding::Unsigned.shortest_len(segments.len() as u32);
+    let mut at = Encoding::Unsigned.shortest_len(segments.len() as u64);
     let place = |segment: &'s DataSegment<'p>| {
         let start = at + head(parts, segment).len();
         at = start + segment.size();
@@ -213,7 +213,7 @@ fn placed<'s, 'p>(
 
 /// What comes before a segment's bytes.
 fn head(parts: &Parts, segment: &DataSegment) -> Vec<u8> {
-    segment.head(parts.options.memory.shared, parts.place("__memory_base"))
+    segment.head(parts)
 }
 
 fn data_section<'p>(

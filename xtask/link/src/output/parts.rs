@@ -1,5 +1,7 @@
 //! What the phases before made, together.
 
+use wasm_encoder::{ConstExpr, InstructionSink};
+
 use crate::fold::Folds;
 use crate::index::GlobalIndex;
 use crate::indices::IndexSpaces;
@@ -40,6 +42,26 @@ impl<'p> Parts<'p, '_> {
             .globals
             .imported(id)
             .filter(|_| self.options.is_pic())
+    }
+
+    /// An address, or a number as wide, as a constant.
+    pub fn address(&self, address: u32) -> ConstExpr {
+        match self.resolution.is_64 {
+            true => ConstExpr::i64_const(address.into()),
+            false => ConstExpr::i32_const(address as i32),
+        }
+    }
+
+    /// Code that pushes an address, or a number as wide.
+    pub fn push_address<'c, 's>(
+        &self,
+        code: &'c mut InstructionSink<'s>,
+        address: u32,
+    ) -> &'c mut InstructionSink<'s> {
+        match self.resolution.is_64 {
+            true => code.i64_const(address.into()),
+            false => code.i32_const(address as i32),
+        }
     }
 
     /// The kind and name of the symbol that a GOT entry is for.

@@ -57,12 +57,14 @@ impl<'p, 'a> Relocator<'p, 'a> {
         relocation: &Relocation,
         site: Site,
         section: &str,
-    ) -> Result<u32> {
+    ) -> Result<u64> {
         match relocation.ty {
-            RelocationType::FunctionOffsetI32 | RelocationType::SectionOffsetI32 => {
+            RelocationType::FunctionOffsetI32
+            | RelocationType::FunctionOffsetI64
+            | RelocationType::SectionOffsetI32 => {
                 // In what the module has not, it stays as it is.
                 let place = self.place(id, of, relocation);
-                Ok(place.unwrap_or(relocation.addend as u32))
+                Ok(place.unwrap_or(relocation.addend as u32).into())
             }
             _ => match self.values.value(id, of, relocation, site) {
                 Some(value) => Ok(value),
@@ -80,8 +82,8 @@ impl<'p, 'a> Relocator<'p, 'a> {
         of: &ObjectValues,
         relocation: &Relocation,
         site: Site,
-        tombstone: Option<u32>,
-    ) -> u32 {
+        tombstone: Option<u64>,
+    ) -> u64 {
         if relocation.ty != RelocationType::TypeIndexLeb
             && matches!(of.symbols[relocation.symbol()], Value::Absent)
             && let Some(tombstone) = tombstone
@@ -89,14 +91,16 @@ impl<'p, 'a> Relocator<'p, 'a> {
             return tombstone;
         }
         match relocation.ty {
-            RelocationType::FunctionOffsetI32 | RelocationType::SectionOffsetI32 => {
-                let place = self.place(id, of, relocation);
-                place.or(tombstone).unwrap_or(relocation.addend as u32)
+            RelocationType::FunctionOffsetI32
+            | RelocationType::FunctionOffsetI64
+            | RelocationType::SectionOffsetI32 => {
+                let place = self.place(id, of, relocation).map(u64::from);
+                place.or(tombstone).unwrap_or(relocation.addend as u64)
             }
             // -1 is no index.
             _ => {
                 let value = self.values.value(id, of, relocation, site);
-                value.unwrap_or(u32::MAX)
+                value.unwrap_or(u64::MAX)
             }
         }
     }
@@ -148,7 +152,7 @@ impl<'p, 'a> Relocator<'p, 'a> {
 
 /// Writes one value into `bytes`, which begin at `site.start`.
 #[inline]
-pub fn write(relocation: &Relocation, value: u32, site: Site, bytes: &mut [u8]) {
+pub fn write(relocation: &Relocation, value: u64, site: Site, bytes: &mut [u8]) {
     let at = (relocation.offset - site.start) as usize;
     let bytes = &mut bytes[at..at + relocation.ty.extent()];
     relocation::encoding(relocation.ty).write_padded(value, bytes);

@@ -49,7 +49,7 @@ fn memory_type(parts: &Parts) -> MemoryType {
     MemoryType {
         minimum: parts.layout.memory.pages,
         maximum: parts.layout.memory.max_pages,
-        memory64: false,
+        memory64: parts.resolution.is_64,
         shared: parts.options.memory.shared,
         page_size_log2: match parts.layout.memory.page_size {
             // What it is without a word.
@@ -66,7 +66,7 @@ fn function_table_type(parts: &Parts) -> TableType {
     let fixed = !table.growable && !table.import && !parts.options.is_relocatable();
     TableType {
         element_type: RefType::FUNCREF,
-        table64: false,
+        table64: parts.resolution.is_64,
         minimum: size,
         maximum: fixed.then_some(size),
         shared: false,
@@ -102,7 +102,7 @@ pub fn imports(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
             SymbolKind::Function => "GOT.func",
             _ => "GOT.mem",
         };
-        imports.import(module, name, i32_global(true));
+        imports.import(module, name, address_global(parts, true));
     }
     if !imports.is_empty() {
         imports.append_to(out);
@@ -200,9 +200,13 @@ pub fn tags(parts: &Parts, out: &mut Vec<u8>) {
     tags.append_to(out);
 }
 
-fn i32_global(mutable: bool) -> GlobalType {
+/// A global that holds an address.
+fn address_global(parts: &Parts, mutable: bool) -> GlobalType {
     GlobalType {
-        val_type: ValType::I32,
+        val_type: match parts.resolution.is_64 {
+            true => ValType::I64,
+            false => ValType::I32,
+        },
         mutable,
         shared: false,
     }
@@ -227,7 +231,15 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
             DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => (is_pic, memory.tls.base.0),
             DefinedGlobal::Synthetic(SyntheticGlobal::TlsSize) => (false, memory.tls.size),
             DefinedGlobal::Synthetic(SyntheticGlobal::TlsAlign) => (false, memory.tls.align),
-            DefinedGlobal::InitDone => (true, 0),
+            DefinedGlobal::InitDone => {
+                let flag = GlobalType {
+                    val_type: ValType::I32,
+                    mutable: true,
+                    shared: false,
+                };
+                globals.global(flag, &ConstExpr::i32_const(0));
+                continue;
+            }
             DefinedGlobal::Got(entry) => (is_pic, got_value(parts, entry)),
             DefinedGlobal::ExportedData(id) => {
                 let target = parts.resolution.shared_target(id);
@@ -244,7 +256,7 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
                 continue;
             }
         };
-        globals.global(i32_global(mutable), &ConstExpr::i32_const(value as i32));
+        globals.global(address_global(parts, mutable), &parts.address(value));
     }
     globals.append_to(out);
     Ok(())
@@ -306,7 +318,7 @@ pub fn elements(parts: &Parts, out: &mut Vec<u8>) {
             .filter(|&table| table != 0),
         &match parts.place("__table_base") {
             Some(base) => ConstExpr::global_get(base.into()),
-            None => ConstExpr::i32_const(parts.layout.table_base.0 as i32),
+            None => parts.address(parts.layout.table_base.0),
         },
         Elements::Functions(functions.into()),
     );

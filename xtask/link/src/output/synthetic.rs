@@ -115,10 +115,8 @@ fn call_constructors(code: &mut InstructionSink, parts: &Parts) -> Result<()> {
 fn fill_zeros(code: &mut InstructionSink, parts: &Parts) {
     for (segment, address) in parts.layout.segments() {
         if segment.is_zero && segment.size > 0 {
-            code.i32_const(address.0 as i32)
-                .i32_const(0)
-                .i32_const(segment.size as i32)
-                .memory_fill(0);
+            parts.push_address(code, address.0).i32_const(0);
+            parts.push_address(code, segment.size).memory_fill(0);
         }
     }
 }
@@ -127,7 +125,8 @@ fn fill_zeros(code: &mut InstructionSink, parts: &Parts) {
 fn once(code: &mut InstructionSink, parts: &Parts, callee: SyntheticIndex) {
     match (parts.layout.memory.flags, parts.indices.globals.init_done) {
         (Some(flags), _) => {
-            code.i32_const(flags.constructors.0 as i32)
+            parts
+                .push_address(code, flags.constructors.0)
                 .i32_const(0)
                 .i32_const(1)
                 .i32_atomic_rmw_cmpxchg(WORD)
@@ -187,20 +186,21 @@ fn init_shared_memory(
     let Some(flags) = parts.layout.memory.flags else {
         return;
     };
-    let flag = flags.memory.0 as i32;
+    let flag = flags.memory.0;
     let segments = data::segments(parts);
     // 0: it is this one that copies. 1: another does. 2: it is done.
     code.block(BlockType::Empty)
         .block(BlockType::Empty)
-        .block(BlockType::Empty)
-        .i32_const(flag)
+        .block(BlockType::Empty);
+    parts
+        .push_address(code, flag)
         .i32_const(0)
         .i32_const(1)
         .i32_atomic_rmw_cmpxchg(WORD)
         .br_table([0, 1], 2)
         .end();
     for (index, segment) in segments.iter().enumerate() {
-        code.i32_const(segment.address().0 as i32);
+        parts.push_address(code, segment.address().0);
         copy(code, index, segment);
     }
     if parts.layout.fills_zeros() {
@@ -210,21 +210,24 @@ fn init_shared_memory(
     let base = parts.indices.globals.synthetic(SyntheticGlobal::TlsBase);
     if let Some(base) = base.filter(|_| parts.layout.has_thread_local()) {
         let address = parts.layout.memory.tls.base;
-        code.i32_const(address.0 as i32).global_set(base.into());
+        parts.push_address(code, address.0).global_set(base.into());
     }
     if let Some(constructors) = constructors {
         call_added(code, parts, constructors);
     }
-    code.i32_const(flag)
+    parts
+        .push_address(code, flag)
         .i32_const(2)
-        .i32_atomic_store(WORD)
-        .i32_const(flag)
+        .i32_atomic_store(WORD);
+    parts
+        .push_address(code, flag)
         .i32_const(-1)
         .memory_atomic_notify(WORD)
         .drop()
         .br(1)
-        .end()
-        .i32_const(flag)
+        .end();
+    parts
+        .push_address(code, flag)
         .i32_const(1)
         .i64_const(-1)
         .memory_atomic_wait32(WORD)

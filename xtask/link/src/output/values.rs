@@ -165,7 +165,8 @@ impl<'p, 'a> Values<'p, 'a> {
     }
 
     /// The value that a relocation of an object, whose values are `of`, writes;
-    /// `None` if it needs what is not in the module.
+    /// `None` if it needs what is not in the module. Of the value, 32-bit types take
+    /// the lower half.
     #[inline]
     pub fn value(
         &self,
@@ -173,47 +174,58 @@ impl<'p, 'a> Values<'p, 'a> {
         of: &ObjectValues,
         relocation: &Relocation,
         site: Site,
-    ) -> Option<u32> {
+    ) -> Option<u64> {
         use RelocationType::*;
         if relocation.ty == TypeIndexLeb {
-            return of.types[relocation.type_index()].map(u32::from);
+            return of.types[relocation.type_index()].map(|ty| u32::from(ty).into());
         }
         let value = of.symbols[relocation.symbol()];
-        let address = |address: Address| address.plus(relocation.addend as u32).0;
+        let address = |Address(address)| {
+            let address = i64::from(address) + i64::from(relocation.addend);
+            address as u64
+        };
+        let index = |index: u32| u64::from(index);
+        let TableSlot(table_base) = self.layout.table_base;
         Some(match (relocation.ty, value) {
-            (FunctionIndexLeb | FunctionIndexI32, Value::Function(index, _)) => index.into(),
-            (EventIndexLeb | TableNumberLeb, Value::Other(index)) => index,
-            (GlobalIndexLeb | GlobalIndexI32, Value::Global(index)) => index.into(),
+            (FunctionIndexLeb | FunctionIndexI32, Value::Function(at, _)) => index(at.into()),
+            (EventIndexLeb | TableNumberLeb, Value::Other(at)) => index(at),
+            (GlobalIndexLeb | GlobalIndexI32, Value::Global(at)) => index(at.into()),
             // Position-independent code, which takes addresses from globals.
             (GlobalIndexLeb | GlobalIndexI32, _) => {
                 let target = self.resolution.target(Within::new(id, relocation.symbol()));
-                self.indices.globals.got(GotEntry::of(target))?.into()
+                index(self.indices.globals.got(GotEntry::of(target))?.into())
             }
-            (TableIndexSleb | TableIndexI32, Value::Function(_, Some(slot))) => slot.0,
-            (TableIndexRelSleb, Value::Function(_, Some(slot))) => {
-                slot.0.wrapping_sub(self.layout.table_base.0)
-            }
-            // A weak function that nothing defines: the null pointer.
-            (TableIndexSleb | TableIndexI32, _) => 0,
-            (TableIndexRelSleb, _) => 0u32.wrapping_sub(self.layout.table_base.0),
-            (MemoryAddrLeb | MemoryAddrSleb | MemoryAddrI32 | MemoryAddrRelSleb, value) => {
-                match value {
-                    Value::Data(data) => address(data),
-                    // Weak data that nothing defines: the null pointer, whatever
-                    // the addend.
-                    _ => 0,
-                }
-            }
-            (MemoryAddrTlsSleb | MemoryAddrLocrelI32, value) => {
+            // The slot of a weak function that nothing defines is the null pointer.
+            (
+                TableIndexSleb | TableIndexI32 | TableIndexSleb64 | TableIndexI64,
+                Value::Function(_, Some(TableSlot(slot))),
+            ) => index(slot),
+            (TableIndexSleb | TableIndexI32 | TableIndexSleb64 | TableIndexI64, _) => 0,
+            (
+                TableIndexRelSleb | TableIndexRelSleb64,
+                Value::Function(_, Some(TableSlot(slot))),
+            ) => index(slot).wrapping_sub(table_base.into()),
+            (TableIndexRelSleb | TableIndexRelSleb64, _) => 0u64.wrapping_sub(table_base.into()),
+            (
+                MemoryAddrLeb | MemoryAddrSleb | MemoryAddrI32 | MemoryAddrRelSleb
+                | MemoryAddrLeb64 | MemoryAddrSleb64 | MemoryAddrI64 | MemoryAddrRelSleb64,
+                value,
+            ) => match value {
+                Value::Data(data) => address(data),
+                // Weak data that nothing defines: the null pointer, whatever the
+                // addend.
+                _ => 0,
+            },
+            (MemoryAddrTlsSleb | MemoryAddrTlsSleb64 | MemoryAddrLocrelI32, value) => {
                 let data = match value {
                     Value::Data(data) => data,
                     _ => Address(0),
                 };
-                let base = match relocation.ty {
-                    MemoryAddrTlsSleb => self.layout.memory.tls.base,
-                    _ => site.address.plus(relocation.offset - site.start),
+                let Address(base) = match relocation.ty {
+                    MemoryAddrLocrelI32 => site.address.plus(relocation.offset - site.start),
+                    _ => self.layout.memory.tls.base,
                 };
-                address(data).wrapping_sub(base.0)
+                address(data).wrapping_sub(base.into())
             }
             _ => return None,
         })

@@ -21,6 +21,9 @@ const APPLY_DATA_RELOCS: &str = "__wasm_apply_data_relocs";
 /// The type of `__wasm_init_tls`.
 const ADDRESS: Signature<'static> = Signature::from_encoded(&[0x60, 1, 0x7f, 0]);
 
+/// The same for a 64-bit memory.
+const ADDRESS_64: Signature<'static> = Signature::from_encoded(&[0x60, 1, 0x7e, 0]);
+
 /// Defines what is the linker's whatever the inputs say; gives
 /// `__wasm_call_ctors`.
 pub fn define<'a>(
@@ -79,6 +82,15 @@ pub fn define<'a>(
         }
     }
     call_ctors
+}
+
+/// Makes what was defined before the objects were read fit for a 64-bit memory.
+pub fn widen(synthetic: &mut IndexVec<SyntheticId, SyntheticFunction>) {
+    for function in synthetic.iter_mut() {
+        if function.signature == ADDRESS {
+            function.signature = ADDRESS_64;
+        }
+    }
 }
 
 /// What a dynamic linker gives each module: where its data begins, and where its part

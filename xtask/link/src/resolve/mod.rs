@@ -9,6 +9,7 @@ mod bind;
 mod extract;
 pub mod features;
 mod linker_defined;
+mod machine;
 mod mismatch;
 mod panic;
 mod request;
@@ -48,7 +49,12 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
         extracted,
         ..
     } = extractor;
+    let is_64 = machine::is_64(&objects, options)?;
+    if is_64 {
+        linker_defined::widen(&mut synthetic);
+    }
     let mut resolution = Resolution {
+        is_64,
         features: features::allowed(&objects, options),
         objects,
         symbols: binder.symbols,

@@ -55,6 +55,8 @@ pub struct Resolution<'a> {
     pub destructors: Option<SymbolId>,
     /// The import that panics are reported to.
     pub panic_import: Option<SymbolId>,
+    /// Whether addresses have 64 bits.
+    pub is_64: bool,
     /// The features of WebAssembly that the module may use.
     pub features: BTreeSet<&'a str>,
     /// What the user should know.

@@ -1,0 +1,156 @@
+//! A module, compiled once for each set of checks that its guests need.
+
+use super::compiler::{Compiled, Compiler};
+use crate::rewrite::{self, Checks, Layout};
+use crate::types::{Error, Limits, Signature};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// A compiled module. It can be instantiated any number of times, on any thread;
+/// cheap to clone.
+#[derive(Clone)]
+pub struct Module(Arc<Inner>);
+
+struct Inner {
+    compiler: Compiler,
+    bytes: Box<[u8]>,
+    /// How many imports it has.
+    imports: usize,
+    /// By the checks' numbers.
+    variants: [OnceLock<Variant>; 4],
+}
+
+/// A module with its checks.
+pub(crate) struct Variant {
+    pub(crate) module: wasmer::Module,
+    /// The engine that holds its code.
+    pub(crate) wasmer: wasmer::Engine,
+    pub(crate) checks: Checks,
+    layout: OnceLock<Layout>,
+}
+
+impl Variant {
+    /// The guest's own memories.
+    pub(crate) fn guest_memories(&self) -> impl Iterator<Item = wasmer::MemoryType> {
+        let info = self.module.info();
+        // The host's words are the last one that is imported.
+        let words = (self.checks != Checks::none()).then(|| info.num_imported_memories - 1);
+        let memories: Vec<_> = info.memories.values().copied().enumerate().collect();
+        let own = memories.into_iter();
+        own.filter_map(move |(index, ty)| (Some(index) != words).then_some(ty))
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module")
+            .field("functions", &self.functions())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Module {
+    pub(super) fn new(compiler: &Compiler, bytes: &[u8], checks: Checks) -> Result<Self, Error> {
+        let module = Self(Arc::new(Inner {
+            compiler: compiler.clone(),
+            bytes: bytes.into(),
+            imports: rewrite::imports(bytes)?,
+            variants: Default::default(),
+        }));
+        module.variant(checks)?;
+        Ok(module)
+    }
+
+    /// Compiles it, or takes it from the cache, with the checks that a guest with
+    /// these limits needs, unless it was already: the first such guest would have it
+    /// done otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Compile`].
+    pub fn prepare(&self, limits: &Limits) -> Result<(), Error> {
+        self.variant(Checks::of(limits)).map(drop)
+    }
+
+    pub(crate) fn variant(&self, checks: Checks) -> Result<&Variant, Error> {
+        let cell = &self.0.variants[checks.number()];
+        if let Some(variant) = cell.get() {
+            return Ok(variant);
+        }
+        let Compiled { module, wasmer } = self.0.compiler.compile(&self.0.bytes, checks)?;
+        Ok(cell.get_or_init(|| Variant {
+            module,
+            wasmer,
+            checks,
+            layout: OnceLock::new(),
+        }))
+    }
+
+    /// One that is compiled.
+    fn any(&self) -> &Variant {
+        let mut variants = self.0.variants.iter();
+        let variant = variants.find_map(OnceLock::get);
+        variant.expect("it was compiled when it was made")
+    }
+
+    pub(crate) fn compiler(&self) -> &Compiler {
+        &self.0.compiler
+    }
+
+    /// How many of a variant's imports are the guest's own: the first.
+    pub(crate) fn imports(&self) -> usize {
+        self.0.imports
+    }
+
+    /// Where things are in a variant.
+    pub(crate) fn layout<'a>(&self, variant: &'a Variant) -> &'a Layout {
+        // The pass does the same again as when it was compiled, by whomever.
+        variant.layout.get_or_init(|| {
+            let rewritten = rewrite::rewrite(&self.0.bytes, variant.checks);
+            rewritten.map(|it| it.layout).unwrap_or_default()
+        })
+    }
+
+    /// The function to call if none is named: `_start` of a program, or the one
+    /// that is exported.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchExport`] if there is more than one, or none.
+    pub fn only_function(&self) -> Result<String, Error> {
+        let functions = self.functions();
+        match &functions[..] {
+            _ if self.function("_start").is_some() => Ok("_start".into()),
+            [one] => Ok(one.name.clone()),
+            _ => Err(self.no_such_export("_start")),
+        }
+    }
+
+    /// The exported functions, in the module's order.
+    pub fn functions(&self) -> Vec<Signature> {
+        let exports = self.any().module.exports().functions();
+        exports
+            .map(|export| Signature::of(export.name(), export.ty()))
+            .collect()
+    }
+
+    fn function(&self, name: &str) -> Option<Signature> {
+        let mut exports = self.any().module.exports().functions();
+        exports
+            .find(|export| export.name() == name)
+            .map(|export| Signature::of(export.name(), export.ty()))
+    }
+
+    /// The exported function of this name.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchExport`].
+    pub fn exported(&self, name: &str) -> Result<Signature, Error> {
+        self.function(name).ok_or_else(|| self.no_such_export(name))
+    }
+
+    pub(crate) fn no_such_export(&self, name: &str) -> Error {
+        Error::NoSuchExport {
+            name: name.into(),
+            exports: self.functions(),
+        }
+    }
+}

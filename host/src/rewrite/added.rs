@@ -1,0 +1,36 @@
+//! What a module imports once the pass has been over it: the host binds it.
+
+/// Why a guest calls [`END`]: the argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The host's word is not 0, or the fuel is negative ([`crate::sys::Words`]). The one
+    /// call that returns if there is no reason.
+    Stopped,
+    /// `unreachable`.
+    Unreachable,
+    /// A bulk instruction's range is not in its memory or data segment.
+    Memory,
+    /// A table instruction's range is not in its table or element segment.
+    Table,
+}
+
+impl End {
+    const ALL: [Self; 4] = [Self::Stopped, Self::Unreachable, Self::Memory, Self::Table];
+
+    /// From the argument of a call.
+    pub(crate) fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(code).ok()?).copied()
+    }
+
+    pub(super) fn code(self) -> i32 {
+        self as i32
+    }
+}
+
+/// The module name of the imports that the pass adds. They are bound by their
+/// place, so a guest that imports something of this name gets nothing by it.
+pub(super) const MODULE: &str = "genkan:host";
+/// The added function: `(i32)`, which ends the guest.
+pub(super) const END: &str = "end";
+/// The added memory, if there are checks.
+pub(super) const WORDS: &str = "words";

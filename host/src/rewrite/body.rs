@@ -1,0 +1,652 @@
+//! One function's code, with the checks in it.
+//!
+//! # Where the host's word is looked at
+//!
+//! On entry into each function, unless it is a tiny one that neither loops nor calls; and
+//! wherever more than [`STRETCH`] would be done since the last look, or more than
+//! [`TAIL`] since a call came back: a deep stack also comes to an end that does nothing
+//! more than return. Loops count what they do in a local, which costs next to nothing
+//! where a look at memory doubles a short loop's time, and look once it was [`PERIOD`].
+//!
+//! # What fuel counts
+//!
+//! Each call of a function, and each instruction that is executed, but for `block`,
+//! `loop`, `else` and `end`; the helpers charge more for long work. What comes in a
+//! straight line, with the calls in it, is charged together, before it begins. Whether any is left is
+//! looked at where a function that calls others begins, and at the head of each loop.
+//! The counter is in the host's memory. A function that loops has it in a local; in the
+//! memory while something else runs: during calls, and after the function.
+//!
+//! # How the guest ends
+//!
+//! By a branch to the function's end, where the host is called: a call within a loop,
+//! even one that is never made, costs the loop the registers that calls do not keep.
+
+use super::added::End;
+use super::helpers::{Helper, Helpers};
+use super::layout::Runs;
+use super::plan::Plan;
+use wasm_encoder::{BlockType, Encode, InstructionSink, ValType};
+use wasmparser::{BinaryReaderError, FunctionBody, Operator};
+
+/// The most work between two looks at the host's word, in a straight line.
+const STRETCH: i32 = 1024;
+/// How much work loops do until they look at it.
+const PERIOD: i32 = 4096;
+/// The most work between the return of a call and the next look.
+const TAIL: i32 = 32;
+/// A function that does no more than this, and neither calls nor loops, does not
+/// look at it.
+const TINY: i32 = 8;
+
+/// What its code has to know of a function's type.
+#[derive(Clone, Copy)]
+pub(super) struct Signature {
+    pub(super) params: u32,
+    /// The type of a block that gives the function's results.
+    pub(super) results: BlockType,
+}
+
+/// A function's code: as it is in the code section, after its length.
+pub(super) struct Code {
+    pub(super) bytes: Vec<u8>,
+    pub(super) runs: Runs,
+}
+
+/// Whether an instruction is never left to the engine.
+pub(super) fn needs_help(operator: &Operator<'_>) -> bool {
+    matches!(operator, Operator::Unreachable) || Helper::of(operator).is_some()
+}
+
+/// Writes the checks into a function's code.
+pub(super) fn rewrite(
+    plan: &Plan,
+    helpers: &mut Helpers,
+    signature: Signature,
+    body: &FunctionBody<'_>,
+) -> Result<Code, BinaryReaderError> {
+    let mut locals = body.get_locals_reader()?;
+    let mut declared = 0;
+    for _ in 0..locals.get_count() {
+        declared += locals.read()?.0;
+    }
+    let entries = locals.get_count();
+    let start = body.range().start;
+    let locals_end = (locals.original_position() - start) as usize;
+    let loops = has_loops(body)?;
+    let mut operators = body.get_operators_reader()?;
+    let source = body.as_bytes();
+    let first = signature.params + declared;
+    let fuel = (plan.checks.fuel && loops).then_some(first);
+    let work = first + u32::from(fuel.is_some());
+    let mut writer = Writer {
+        plan,
+        helpers,
+        source,
+        copied: locals_end,
+        out: Vec::with_capacity(source.len() * 3 / 2),
+        runs: Runs::default(),
+        fuel,
+        work: (plan.checks.interrupt && loops).then_some(work),
+        frames: vec![Frame::new(STRETCH, true)],
+        live: true,
+        budget: STRETCH,
+        // The call itself.
+        pending: 1,
+        charge: None,
+        weight: 0,
+        looks: false,
+        stops: false,
+    };
+    while !writer.frames.is_empty() {
+        let at = (operators.original_position() - start) as usize;
+        let operator = operators.read()?;
+        let end = (operators.original_position() - start) as usize;
+        writer.operator(&operator, at, end);
+    }
+    let mut code = writer.finish(signature, entries, &source[..locals_end]);
+    code.runs.shift_source(start as usize);
+    Ok(code)
+}
+
+/// Whether a function loops, as far as its text says.
+fn has_loops(body: &FunctionBody<'_>) -> Result<bool, BinaryReaderError> {
+    for operator in body.get_operators_reader()? {
+        if matches!(operator?, Operator::Loop { .. }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A block, and what is known where it ends.
+struct Frame {
+    /// What was left of the stretch when it began.
+    start: i32,
+    /// The least that is left where a branch comes to its end.
+    end: i32,
+    /// Whether the code around it can be reached.
+    live: bool,
+    is_if: bool,
+    is_loop: bool,
+}
+
+impl Frame {
+    fn new(start: i32, live: bool) -> Self {
+        Self {
+            start,
+            end: i32::MAX,
+            live,
+            is_if: false,
+            is_loop: false,
+        }
+    }
+}
+
+struct Writer<'a> {
+    plan: &'a Plan,
+    helpers: &'a mut Helpers,
+    source: &'a [u8],
+    /// How much of the source is in `out`.
+    copied: usize,
+    out: Vec<u8>,
+    runs: Runs,
+    /// The local with the fuel, if it is in one.
+    fuel: Option<u32>,
+    /// The local with what loops may do until the next look.
+    work: Option<u32>,
+    frames: Vec<Frame>,
+    /// Whether the instruction can be reached.
+    live: bool,
+    /// How much may be done until the next look.
+    budget: i32,
+    /// What the straight line costs, as far as it was read.
+    pending: i64,
+    /// Where in `out` it is charged: before its beginning.
+    charge: Option<usize>,
+    /// Of all instructions together, as far as `TINY` asks.
+    weight: i32,
+    /// Whether it loops or calls.
+    looks: bool,
+    /// Whether something branches to where the guest is ended.
+    stops: bool,
+}
+
+impl Writer<'_> {
+    fn operator(&mut self, operator: &Operator<'_>, at: usize, end: usize) {
+        use Operator as O;
+        if self.live {
+            self.weigh(operator, at);
+        }
+        match operator {
+            O::Block { .. } => self.begin(false),
+            O::Loop { blockty } => {
+                self.charge(at);
+                self.count(at);
+                self.begin(false);
+                let frame = self.frames.last_mut().expect("just begun");
+                frame.is_loop = true;
+                if self.live {
+                    frame.start = STRETCH;
+                    self.budget = STRETCH;
+                    self.looks = true;
+                    self.copy(end);
+                    self.head_of_loop(end, matches!(blockty, wasmparser::BlockType::FuncType(_)));
+                }
+            }
+            O::If { .. } => {
+                self.charge(at);
+                self.begin(true);
+            }
+            O::Else => {
+                self.charge(at);
+                self.otherwise();
+            }
+            O::End => {
+                self.charge(at);
+                self.end(at);
+            }
+            O::Br { relative_depth } => {
+                self.charge(at);
+                self.branch(at, &[*relative_depth]);
+                self.live = false;
+            }
+            O::BrIf { relative_depth } => {
+                self.charge(at);
+                self.branch(at, &[*relative_depth]);
+            }
+            O::BrTable { targets } => {
+                self.charge(at);
+                let mut depths: Vec<_> = targets.targets().flatten().collect();
+                depths.push(targets.default());
+                self.branch(at, &depths);
+                self.live = false;
+            }
+            O::Return => {
+                self.charge(at);
+                self.settle(at);
+                self.live = false;
+            }
+            O::Unreachable => {
+                self.charge(at);
+                self.settle(at);
+                self.replace(at, end);
+                let mut code = InstructionSink::new(&mut self.out);
+                self.plan.emit_end(&mut code, End::Unreachable);
+                code.unreachable();
+                self.live = false;
+            }
+            O::Call { function_index } => {
+                self.settle(at);
+                self.replace(at, end);
+                let function = self.plan.function(*function_index);
+                InstructionSink::new(&mut self.out).call(function);
+                self.called();
+            }
+            O::CallIndirect { .. } => {
+                self.settle(at);
+                self.copy(end);
+                self.called();
+            }
+            O::RefFunc { function_index } => {
+                self.replace(at, end);
+                let function = self.plan.function(*function_index);
+                InstructionSink::new(&mut self.out).ref_func(function);
+            }
+            O::DataDrop { data_index } => {
+                self.copy(end);
+                let flag = self.helpers.data_dropped(*data_index);
+                self.note_drop(flag, end);
+            }
+            O::ElemDrop { elem_index } => {
+                self.copy(end);
+                let flag = self.helpers.elements_dropped(*elem_index);
+                self.note_drop(flag, end);
+            }
+            _ => {
+                if let Some(helper) = Helper::of(operator) {
+                    self.settle(at);
+                    self.replace(at, end);
+                    let function = self.helpers.function(helper);
+                    InstructionSink::new(&mut self.out).call(function);
+                    self.reload();
+                } else if self.plan.memory != 0
+                    && let Some(memory) = memory_immediate(&self.source[at..end])
+                {
+                    self.move_memory(memory, at, end);
+                }
+            }
+        }
+    }
+
+    /// Sets the global that says that a segment was dropped.
+    fn note_drop(&mut self, flag: u32, at: usize) {
+        self.runs.written(self.out.len(), at);
+        InstructionSink::new(&mut self.out)
+            .i32_const(1)
+            .global_set(flag);
+    }
+
+    fn weigh(&mut self, operator: &Operator<'_>, at: usize) {
+        if !matches!(
+            operator,
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::Else | Operator::End
+        ) {
+            self.begin_charge(at);
+            self.pending += 1;
+        }
+        let weight = weight(operator, &self.source[at..]);
+        self.weight = self.weight.saturating_add(weight);
+        self.budget -= weight;
+        if self.budget < 0 {
+            self.copy(at);
+            self.look(at);
+            self.budget -= weight;
+        }
+    }
+
+    fn begin(&mut self, is_if: bool) {
+        self.frames.push(Frame {
+            is_if,
+            ..Frame::new(self.budget, self.live)
+        });
+    }
+
+    fn otherwise(&mut self) {
+        let frame = self.frames.last_mut().expect("an if");
+        if self.live {
+            frame.end = frame.end.min(self.budget);
+        }
+        frame.is_if = false;
+        self.budget = frame.start;
+        self.live = frame.live;
+    }
+
+    fn end(&mut self, at: usize) {
+        let frame = self.frames.pop().expect("a block");
+        if self.frames.is_empty() {
+            // The function's own, which `finish` writes.
+            return self.copy(at);
+        }
+        let mut left = frame.end;
+        if self.live {
+            left = left.min(self.budget);
+        }
+        if frame.is_if || left == i32::MAX {
+            left = left.min(frame.start);
+        }
+        self.budget = left;
+        self.live = frame.live;
+    }
+
+    /// A branch, before it, to the blocks at these depths.
+    fn branch(&mut self, at: usize, depths: &[u32]) {
+        if !self.live {
+            return;
+        }
+        let mut again = false;
+        for depth in depths {
+            let index = self.frames.len() - 1 - *depth as usize;
+            let frame = &mut self.frames[index];
+            again |= frame.is_loop;
+            if !frame.is_loop {
+                frame.end = frame.end.min(self.budget);
+            }
+        }
+        if again {
+            self.count(at);
+        }
+    }
+
+    /// Copies the source up to `at`.
+    fn copy(&mut self, at: usize) {
+        if self.copied < at {
+            self.runs.copied(self.out.len(), self.copied);
+            self.out.extend_from_slice(&self.source[self.copied..at]);
+            self.copied = at;
+        }
+    }
+
+    /// Copies the source up to `at`; what is written next stands for what comes
+    /// there, up to `end`.
+    fn replace(&mut self, at: usize, end: usize) {
+        self.copy(at);
+        self.runs.written(self.out.len(), at);
+        self.copied = end;
+    }
+
+    /// Looks at the host's word.
+    fn look(&mut self, at: usize) {
+        self.budget = STRETCH;
+        self.looks = true;
+        if self.plan.checks.interrupt {
+            self.stops = true;
+            self.runs.written(self.out.len(), at);
+            let depth = self.frames.len() as u32;
+            let mut code = InstructionSink::new(&mut self.out);
+            self.plan.emit_word(&mut code);
+            code.br_if(depth);
+        }
+    }
+
+    /// Counts what was done since the last look as the work of a loop.
+    fn count(&mut self, at: usize) {
+        let done = STRETCH - self.budget;
+        let Some(work) = self.work.filter(|_| self.live && done > 0) else {
+            return;
+        };
+        self.copy(at);
+        self.runs.written(self.out.len(), at);
+        InstructionSink::new(&mut self.out)
+            .local_get(work)
+            .i32_const(done)
+            .i32_sub()
+            .local_set(work);
+    }
+
+    /// Looks at the host's word if the loops have done enough, and at the fuel.
+    fn head_of_loop(&mut self, at: usize, has_params: bool) {
+        let depth = self.frames.len() as u32;
+        let begins = self.out.len();
+        let mut code = InstructionSink::new(&mut self.out);
+        if let Some(work) = self.work {
+            code.local_get(work)
+                .i32_const(0)
+                .i32_lt_s()
+                .if_(BlockType::Empty);
+            self.plan.emit_word(&mut code);
+            code.br_if(depth + 1).i32_const(PERIOD).local_set(work);
+            if !has_params {
+                // From the head on again: one place less where control comes together.
+                code.br(1);
+            }
+            code.end();
+        }
+        if let Some(fuel) = self.fuel {
+            code.local_get(fuel).i64_const(0).i64_lt_s().br_if(depth);
+        }
+        if self.out.len() > begins {
+            self.stops = true;
+            self.runs.written(begins, at);
+        }
+    }
+
+    /// Charges the straight line that begins at `at`, or goes on there: how much, is known
+    /// at its end.
+    fn begin_charge(&mut self, at: usize) {
+        if self.charge.is_some() || !self.plan.checks.fuel {
+            return;
+        }
+        self.copy(at);
+        self.runs.written(self.out.len(), at);
+        let mut code = InstructionSink::new(&mut self.out);
+        match self.fuel {
+            Some(fuel) => code.local_get(fuel),
+            None => {
+                code.i32_const(0);
+                self.plan.emit_fuel(&mut code);
+                &mut code
+            }
+        };
+        const I64_CONST: u8 = 0x42;
+        self.out.push(I64_CONST);
+        self.charge = Some(self.out.len());
+        self.out.extend(padded(0));
+        let mut code = InstructionSink::new(&mut self.out);
+        code.i64_sub();
+        match self.fuel {
+            Some(fuel) => {
+                code.local_set(fuel);
+            }
+            None => self.plan.emit_store(&mut code),
+        }
+    }
+
+    /// The straight line ends before the instruction at `at`.
+    fn charge(&mut self, at: usize) {
+        if self.pending != 0 && self.live {
+            self.begin_charge(at);
+        }
+        if let Some(charge) = self.charge.take() {
+            let amount = padded(self.pending);
+            self.out[charge..charge + amount.len()].copy_from_slice(&amount);
+        }
+        self.pending = 0;
+    }
+
+    /// Has the host's memory know what was charged.
+    fn settle(&mut self, at: usize) {
+        if let Some(fuel) = self.fuel.filter(|_| self.live) {
+            self.copy(at);
+            self.runs.written(self.out.len(), at);
+            let mut code = InstructionSink::new(&mut self.out);
+            self.plan.emit_store_fuel(&mut code, fuel);
+        }
+    }
+
+    fn called(&mut self) {
+        self.looks = true;
+        self.budget = (self.budget - TINY).min(TAIL);
+        self.reload();
+    }
+
+    fn reload(&mut self) {
+        if let Some(fuel) = self.fuel.filter(|_| self.live) {
+            let mut code = InstructionSink::new(&mut self.out);
+            self.plan.emit_load_fuel(&mut code, fuel);
+        }
+    }
+
+    /// An instruction with its memory's index, which is at `memory` of its bytes
+    /// and may be left out there.
+    fn move_memory(&mut self, memory: Immediate, at: usize, end: usize) {
+        self.replace(at, end);
+        let bytes = &self.source[at..end];
+        match memory {
+            Immediate::Argument(position) => {
+                self.out.extend_from_slice(&bytes[..position]);
+                let (flags, len) = unsigned(&bytes[position..]);
+                const HAS_INDEX: u32 = 0x40;
+                (flags | HAS_INDEX).encode(&mut self.out);
+                self.plan.memory.encode(&mut self.out);
+                self.out.extend_from_slice(&bytes[position + len..]);
+            }
+            Immediate::Index(position) => {
+                self.out.extend_from_slice(&bytes[..position]);
+                self.plan.memory.encode(&mut self.out);
+            }
+        }
+    }
+
+    fn finish(self, signature: Signature, entries: u32, locals: &[u8]) -> Code {
+        let plan = self.plan;
+        let looks = plan.checks.interrupt && (self.looks || self.weight > TINY);
+        let looks_at_fuel = plan.checks.fuel && self.looks;
+        let stops = self.stops || looks || looks_at_fuel;
+        let mut bytes = Vec::with_capacity(self.out.len() + 64);
+        let added = [(self.fuel, ValType::I64), (self.work, ValType::I32)];
+        let added = added.iter().filter(|(local, _)| local.is_some());
+        let (_, count_len) = unsigned(locals);
+        (entries + added.clone().count() as u32).encode(&mut bytes);
+        bytes.extend_from_slice(&locals[count_len..]);
+        for (_, ty) in added {
+            1u32.encode(&mut bytes);
+            ty.encode(&mut bytes);
+        }
+        let mut runs = Runs::default();
+        runs.written(bytes.len(), locals.len());
+        let mut code = InstructionSink::new(&mut bytes);
+        if stops {
+            code.block(BlockType::Empty);
+        }
+        if looks {
+            plan.emit_word(&mut code);
+            code.br_if(0);
+        }
+        if let Some(work) = self.work {
+            code.i32_const(PERIOD).local_set(work);
+        }
+        if let Some(fuel) = self.fuel {
+            plan.emit_load_fuel(&mut code, fuel);
+        }
+        if looks_at_fuel {
+            match self.fuel {
+                Some(fuel) => {
+                    code.local_get(fuel);
+                }
+                None => plan.emit_fuel(&mut code),
+            }
+            code.i64_const(0).i64_lt_s().br_if(0);
+        }
+        // A branch out of the function comes to the end of this block.
+        let wrapped = stops || self.fuel.is_some();
+        if wrapped {
+            code.block(signature.results);
+        }
+        runs.append(bytes.len(), &self.runs);
+        bytes.extend_from_slice(&self.out);
+        runs.written(bytes.len(), self.copied);
+        let mut code = InstructionSink::new(&mut bytes);
+        if wrapped {
+            code.end();
+        }
+        if let Some(fuel) = self.fuel {
+            plan.emit_store_fuel(&mut code, fuel);
+        }
+        if stops {
+            code.return_().end();
+            if let Some(fuel) = self.fuel {
+                plan.emit_store_fuel(&mut code, fuel);
+            }
+            plan.emit_end(&mut code, End::Stopped);
+            code.unreachable();
+        }
+        code.end();
+        Code { bytes, runs }
+    }
+}
+
+/// About how long an instruction may take: 1 if it does not leave the processor.
+fn weight(operator: &Operator<'_>, bytes: &[u8]) -> i32 {
+    use Operator as O;
+    match operator {
+        O::Block { .. } | O::Loop { .. } | O::Else | O::End | O::Nop | O::Drop => 0,
+        // Their helpers look at the word themselves when it is more than this.
+        O::MemoryCopy { .. } | O::MemoryFill { .. } | O::MemoryInit { .. } => 64,
+        O::TableCopy { .. } | O::TableFill { .. } | O::TableInit { .. } => 256,
+        O::MemoryGrow { .. } | O::TableGrow { .. } => STRETCH,
+        O::TableGet { .. } | O::TableSet { .. } | O::MemorySize { .. } => 16,
+        O::DataDrop { .. } | O::ElemDrop { .. } | O::RefFunc { .. } => 64,
+        // The first access to a page has the system make it.
+        _ if memory_immediate(bytes).is_some() => 4,
+        _ => 1,
+    }
+}
+
+/// Where an instruction's bytes name a memory.
+#[derive(Clone, Copy)]
+enum Immediate {
+    /// The flags, index and offset of a load or a store.
+    Argument(usize),
+    /// An index alone, at the end.
+    Index(usize),
+}
+
+/// Finds the memory that an instruction of the guest's uses, but for those that
+/// helpers do.
+fn memory_immediate(bytes: &[u8]) -> Option<Immediate> {
+    match bytes[0] {
+        0x28..=0x3e => Some(Immediate::Argument(1)),
+        0x3f | 0x40 => Some(Immediate::Index(1)),
+        0xfd => {
+            let (opcode, len) = unsigned(&bytes[1..]);
+            matches!(opcode, 0..=11 | 84..=93).then_some(Immediate::Argument(1 + len))
+        }
+        _ => None,
+    }
+}
+
+/// A signed LEB128 number of always as many bytes. It is below 2^34.
+fn padded(number: i64) -> [u8; 5] {
+    let group = |index: u32| (number >> (7 * index)) as u8 & 0x7f;
+    [
+        group(0) | 0x80,
+        group(1) | 0x80,
+        group(2) | 0x80,
+        group(3) | 0x80,
+        group(4),
+    ]
+}
+
+/// The LEB128 number that `bytes` begin with, and its length. The bytes are of a
+/// valid module.
+fn unsigned(bytes: &[u8]) -> (u32, usize) {
+    let mut value = 0;
+    for (index, byte) in bytes.iter().enumerate().take(5) {
+        value |= u32::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return (value, index + 1);
+        }
+    }
+    (value, bytes.len().min(5))
+}

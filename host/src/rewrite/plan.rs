@@ -1,0 +1,91 @@
+//! What the code of all functions has in common: where things are, and the checks.
+
+use super::added::End;
+use super::checks::Checks;
+use crate::sys::Words;
+use wasm_encoder::{BlockType, InstructionSink, MemArg, MemArgTarget};
+
+/// Which checks are written, and what they use.
+pub(super) struct Plan {
+    pub(super) checks: Checks,
+    /// How many functions the guest imports.
+    pub(super) function_imports: u32,
+    /// The guest's memory, where it is now.
+    pub(super) memory: u32,
+    /// The memory with the host's words.
+    pub(super) words: u32,
+}
+
+impl Plan {
+    /// The function that ends the guest: after the guest's imports.
+    pub(super) fn end(&self) -> u32 {
+        self.function_imports
+    }
+
+    /// A function of the guest's, where it is now.
+    pub(super) fn function(&self, index: u32) -> u32 {
+        index + u32::from(index >= self.function_imports)
+    }
+
+    fn word(&self, offset: u64, align: u32) -> MemArg {
+        MemArg {
+            offset,
+            align,
+            target: MemArgTarget::Memory(self.words),
+            ordering: None,
+        }
+    }
+
+    /// Ends the guest.
+    pub(super) fn emit_end(&self, code: &mut InstructionSink<'_>, end: End) {
+        code.i32_const(end.code()).call(self.end());
+    }
+
+    /// Ends the guest if the host wants that.
+    pub(super) fn emit_look(&self, code: &mut InstructionSink<'_>) {
+        self.emit_word(code);
+        code.if_(BlockType::Empty);
+        self.emit_end(code, End::Stopped);
+        code.unreachable().end();
+    }
+
+    /// Pushes the host's word: not 0 if the guest is to end. The load is an atomic one: the
+    /// compiler may not take an earlier load's value for it, as it may for a plain one in a
+    /// loop that stores nothing.
+    pub(super) fn emit_word(&self, code: &mut InstructionSink<'_>) {
+        code.i32_const(0)
+            .i32_atomic_load(self.word(Words::INTERRUPT, 2));
+    }
+
+    /// Pushes the fuel that the host knows of.
+    pub(super) fn emit_fuel(&self, code: &mut InstructionSink<'_>) {
+        code.i32_const(0).i64_load(self.word(Words::FUEL, 3));
+    }
+
+    /// Stores the fuel that is on the stack, above the address.
+    pub(super) fn emit_store(&self, code: &mut InstructionSink<'_>) {
+        code.i64_store(self.word(Words::FUEL, 3));
+    }
+
+    pub(super) fn emit_load_fuel(&self, code: &mut InstructionSink<'_>, local: u32) {
+        self.emit_fuel(code);
+        code.local_set(local);
+    }
+
+    pub(super) fn emit_store_fuel(&self, code: &mut InstructionSink<'_>, local: u32) {
+        code.i32_const(0)
+            .local_get(local)
+            .i64_store(self.word(Words::FUEL, 3));
+    }
+
+    /// Ends the guest if no fuel is left.
+    pub(super) fn emit_look_at_fuel(&self, code: &mut InstructionSink<'_>, local: u32) {
+        code.local_get(local)
+            .i64_const(0)
+            .i64_lt_s()
+            .if_(BlockType::Empty);
+        self.emit_store_fuel(code, local);
+        self.emit_end(code, End::Stopped);
+        code.unreachable().end();
+    }
+}

@@ -1,0 +1,331 @@
+//! Modules run as they are, and as the pass writes them: nothing but the limits differs.
+
+use super::*;
+use crate::sys::Words;
+use arbitrary::Unstructured;
+use wasm_smith::{Config, Module as Made};
+use wasmer::sys::{Cranelift, EngineBuilder, Features};
+use wasmer::{
+    Extern, ExternType, Function, Instance, Memory, MemoryType, Module, RuntimeError, Store, Type,
+    Value,
+};
+
+fn engine() -> wasmer::Engine {
+    let mut features = Features::default();
+    features.multi_memory(true).memory64(false).threads(true);
+    EngineBuilder::new(Cranelift::default())
+        .set_features(Some(features))
+        .engine()
+        .into()
+}
+
+/// A module in the engine, with nothing but what the pass imports.
+struct Run {
+    store: Store,
+    instance: Instance,
+    words: Option<Memory>,
+}
+
+impl Run {
+    fn new(bytes: &[u8]) -> Option<Self> {
+        let mut store = Store::new(engine());
+        let module = Module::new(&store, bytes).unwrap();
+        let mut words = None;
+        let mut externs = Vec::new();
+        for import in module.imports() {
+            externs.push(match import.ty() {
+                ExternType::Memory(_) => {
+                    let ty = MemoryType::new(1, Some(1), false);
+                    let memory = Memory::new(&mut store, ty).unwrap();
+                    words = Some(memory.clone());
+                    memory.into()
+                }
+                ExternType::Function(ty) => Extern::from(Function::new(&mut store, ty, |args| {
+                    Err(RuntimeError::new(format!("ended: {args:?}")))
+                })),
+                other => panic!("{other:?}"),
+            });
+        }
+        let mut run = Self {
+            instance: Instance::new_by_index(&mut store, &module, &externs).ok()?,
+            store,
+            words,
+        };
+        run.set(Words::FUEL, &i64::MAX.to_le_bytes());
+        Some(run)
+    }
+
+    fn set(&mut self, at: u64, bytes: &[u8]) {
+        if let Some(words) = &self.words {
+            words.view(&self.store).write(at, bytes).unwrap();
+        }
+    }
+
+    fn fuel(&self) -> i64 {
+        let mut bytes = [0; 8];
+        let words = self.words.as_ref().expect("it counts");
+        words
+            .view(&self.store)
+            .read(Words::FUEL, &mut bytes)
+            .unwrap();
+        i64::MAX - i64::from_le_bytes(bytes)
+    }
+
+    fn call(&mut self, name: &str, args: &[Value]) -> Result<Box<[Value]>, RuntimeError> {
+        let function = self.instance.exports.get_function(name).unwrap();
+        function.call(&mut self.store, args)
+    }
+
+    /// What each function gives, and what is in the memory and the globals afterwards.
+    fn everything(&mut self) -> String {
+        let mut seen = String::new();
+        let exports: Vec<_> = self.instance.exports.iter().collect();
+        let exports: Vec<_> = exports
+            .into_iter()
+            .map(|(name, export)| (name.clone(), export.clone()))
+            .collect();
+        for (name, export) in &exports {
+            let Extern::Function(function) = export else {
+                continue;
+            };
+            let ty = function.ty(&self.store);
+            let args: Vec<_> = ty.params().iter().map(|ty| argument(*ty)).collect();
+            seen += &match function.call(&mut self.store, &args) {
+                Ok(results) => format!(
+                    "{name}: {:?}\n",
+                    results.iter().map(text).collect::<Vec<_>>()
+                ),
+                // Which trap it is, the engine's words and the pass's codes say differently.
+                Err(_) => format!("{name}: trap\n"),
+            };
+        }
+        for (name, export) in &exports {
+            seen += &match export {
+                Extern::Global(global) => {
+                    format!("{name}: {}\n", text(&global.get(&mut self.store)))
+                }
+                Extern::Memory(memory) => {
+                    let bytes = memory.view(&self.store).copy_to_vec().unwrap();
+                    let sum = bytes.iter().fold(bytes.len() as u64, |sum, byte| {
+                        (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+                    });
+                    format!("{name}: {sum:x}\n")
+                }
+                Extern::Table(table) => {
+                    let filled = (0..table.size(&self.store)).filter(|index| {
+                        let element = table.get(&mut self.store, *index);
+                        !matches!(element, Some(Value::FuncRef(None) | Value::ExternRef(None)))
+                    });
+                    format!("{name}: {:?}\n", filled.collect::<Vec<_>>())
+                }
+                _ => continue,
+            };
+        }
+        seen
+    }
+}
+
+fn argument(ty: Type) -> Value {
+    match ty {
+        Type::I32 => Value::I32(3),
+        Type::I64 => Value::I64(1 << 33),
+        Type::F32 => Value::F32(1.5),
+        Type::F64 => Value::F64(-2.25),
+        Type::V128 => Value::V128(7),
+        Type::FuncRef => Value::FuncRef(None),
+        _ => Value::ExternRef(None),
+    }
+}
+
+/// By its bits; a function by whether there is one.
+fn text(value: &Value) -> String {
+    match value {
+        Value::F32(value) => format!("{:x}", value.to_bits()),
+        Value::F64(value) => format!("{:x}", value.to_bits()),
+        Value::FuncRef(function) => format!("function {}", function.is_some()),
+        other => other.to_string(),
+    }
+}
+
+const ALL: [Checks; 4] = [
+    Checks {
+        interrupt: false,
+        fuel: false,
+    },
+    Checks {
+        interrupt: true,
+        fuel: false,
+    },
+    Checks {
+        interrupt: false,
+        fuel: true,
+    },
+    Checks {
+        interrupt: true,
+        fuel: true,
+    },
+];
+
+/// A module of everything that guests may be made of, which ends.
+fn made(seed: u64) -> Option<Vec<u8>> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let bytes: Vec<u8> = (0..4096)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        })
+        .collect();
+    let config = Config {
+        max_imports: 0,
+        min_funcs: 3,
+        max_funcs: 12,
+        max_instructions: 200,
+        max_memory32_bytes: 4 << 16,
+        max_tables: 3,
+        max_table_elements: 2000,
+        table_max_size_required: true,
+        memory_max_size_required: true,
+        canonicalize_nans: true,
+        export_everything: true,
+        allow_start_export: false,
+        bulk_memory_enabled: true,
+        reference_types_enabled: true,
+        simd_enabled: true,
+        relaxed_simd_enabled: false,
+        exceptions_enabled: false,
+        tail_call_enabled: false,
+        threads_enabled: false,
+        memory64_enabled: false,
+        gc_enabled: false,
+        custom_page_sizes_enabled: false,
+        wide_arithmetic_enabled: false,
+        extended_const_enabled: true,
+        max_memories: 1,
+        ..Config::default()
+    };
+    let mut module = Made::new(config, &mut Unstructured::new(&bytes)).ok()?;
+    module.ensure_termination(1000).ok()?;
+    Some(module.to_bytes())
+}
+
+#[test]
+fn modules_do_the_same_with_checks() {
+    let count = std::env::var("GENKAN_MODULES").map_or(60, |n| n.parse().unwrap());
+    let mut compared = 0;
+    for seed in 0..count {
+        let Some(bytes) = made(seed) else { continue };
+        if validate(&bytes).is_err() {
+            continue;
+        }
+        let Some(mut plain) = Run::new(&bytes) else {
+            continue;
+        };
+        let expected = plain.everything();
+        for checks in ALL {
+            let rewritten = rewrite(&bytes, checks).unwrap();
+            let bytes = rewritten.bytes.as_deref().unwrap_or(&bytes);
+            let mut run = Run::new(bytes).expect("it has a beginning as before");
+            assert_eq!(run.everything(), expected, "module {seed} with {checks:?}");
+            compared += 1;
+        }
+    }
+    assert!(
+        compared > count,
+        "only {compared} of {count} modules were compared"
+    );
+}
+
+/// The shapes of code that loops, calls and branches in the ways the pass tells apart.
+const COUNTED: &str = r#"(module
+    (func (export "empty"))
+    (func (export "line") (result i32) (i32.add (i32.const 1) (i32.const 2)))
+    (func (export "loop") (param i32)
+        (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+    (func $leaf (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+    (func (export "call") (result i32) (call $leaf (i32.const 1)))
+    (memory 1)
+    (func (export "fill") (memory.fill (i32.const 0) (i32.const 1) (i32.const 1600))))"#;
+
+#[test]
+fn fuel_is_what_the_documentation_says() {
+    let bytes = wat::parse_str(COUNTED).unwrap();
+    let fueled = Checks::none().fuel(true);
+    let rewritten = rewrite(&bytes, fueled).unwrap().bytes.unwrap();
+    let mut run = Run::new(&rewritten).unwrap();
+    let mut cost = |name: &str, args: &[Value]| {
+        let before = run.fuel();
+        run.call(name, args).unwrap();
+        run.fuel() - before
+    };
+    assert_eq!(cost("empty", &[]), 1);
+    assert_eq!(cost("line", &[]), 1 + 3);
+    assert_eq!(cost("loop", &[Value::I32(10)]), 1 + 10 * 5);
+    assert_eq!(cost("call", &[]), (1 + 2) + (1 + 3));
+    assert_eq!(cost("fill", &[]), 1 + 4 + 1600 / 16);
+}
+
+#[test]
+fn a_module_that_needs_nothing_stays_as_it_is() {
+    let plain = wat::parse_str(
+        r#"(module (func (export "f") (param i32) (result i32)
+        (loop (br_if 0 (local.get 0))) (local.get 0)))"#,
+    )
+    .unwrap();
+    assert!(rewrite(&plain, Checks::none()).unwrap().bytes.is_none());
+    assert!(
+        rewrite(&plain, Checks::none().interrupt(true))
+            .unwrap()
+            .bytes
+            .is_some()
+    );
+}
+
+/// Each instruction of the guest's is found again from where it came to be.
+#[test]
+fn offsets_lead_back() {
+    let bytes = wat::parse_str(COUNTED).unwrap();
+    for checks in ALL {
+        let rewritten = rewrite(&bytes, checks).unwrap();
+        let now = rewritten.bytes.as_deref().unwrap_or(&bytes);
+        let before = instructions(&bytes);
+        let mut found = Vec::new();
+        for (offset, operator) in instructions(now) {
+            let source = rewritten.layout.offset(offset).unwrap();
+            // Written ones stand for an instruction of the guest's, which has its place.
+            if before
+                .iter()
+                .any(|other| *other == (source, operator.clone()))
+            {
+                found.push(source);
+            }
+        }
+        let missing: Vec<_> = before
+            .iter()
+            .filter(|(offset, operator)| {
+                !found.contains(offset)
+                    && !operator.starts_with("Call")
+                    && !operator.starts_with("Memory")
+            })
+            .collect();
+        assert!(missing.is_empty(), "{checks:?}: {missing:?}");
+    }
+}
+
+fn instructions(module: &[u8]) -> Vec<(u32, String)> {
+    let mut all = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(module) {
+        if let wasmparser::Payload::CodeSectionEntry(body) = payload.unwrap() {
+            for operator in body
+                .get_operators_reader()
+                .unwrap()
+                .into_iter_with_offsets()
+            {
+                let (operator, offset) = operator.unwrap();
+                all.push((offset as u32, format!("{operator:?}")));
+            }
+        }
+    }
+    all
+}

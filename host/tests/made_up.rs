@@ -1,0 +1,208 @@
+//! Modules that nobody wrote: made up from random bytes, with the host's functions as
+//! imports, and run under every limit. Each call ends, in time, in a result or an error,
+//! and a good guest runs afterwards.
+//!
+//! `GENKAN_SECONDS=3600 cargo test --release -p genkan-host --test made_up` does so for an
+//! hour, from another beginning each time.
+
+#![cfg(target_os = "linux")]
+
+mod guests;
+mod process;
+
+use arbitrary::Unstructured;
+use genkan_host::{Access, Engine, Error, Guest, Limits, Region, Setup, Value, ValueType};
+use process::alone;
+use std::time::{Duration, Instant};
+use wasm_smith::{Config, Module};
+
+/// What they may import.
+const IMPORTS: &str = r#"(module
+    (import "env" "read" (func (param i64 i32) (result i32)))
+    (import "genkan" "len" (func (param i64) (result i64)))
+    (import "genkan" "check" (func (param i64 i64 i32) (result i32)))
+    (import "genkan" "read_u64" (func (param i64 i32) (result i64)))
+    (import "genkan" "write_u8" (func (param i64 i32 i32)))
+    (import "genkan" "read_into" (func (param i64 i32 i32)))
+    (import "genkan" "write_from" (func (param i64 i32 i32)))
+    (import "genkan" "map" (func (param i64 i32 i32) (result i32)))
+    (import "genkan" "try_map" (func (param i64 i32 i32) (result i64)))
+    (import "genkan" "unmap" (func (param i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "args_get" (func (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "environ_sizes_get" (func (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "clock_time_get" (func (param i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+    (import "host" "call" (func (param i32) (result i32))))"#;
+
+/// A module from these bytes; its code may loop for ever.
+fn module(bytes: &mut Unstructured<'_>) -> Option<Vec<u8>> {
+    let config = Config {
+        available_imports: Some(wat::parse_str(IMPORTS).unwrap()),
+        min_funcs: 2,
+        max_funcs: 20,
+        max_instructions: 300,
+        max_memory32_bytes: 64 << 20,
+        compact_imports_enabled: false,
+        max_memories: 1,
+        max_tables: 3,
+        max_table_elements: 100_000,
+        export_everything: true,
+        bulk_memory_enabled: true,
+        reference_types_enabled: true,
+        simd_enabled: true,
+        relaxed_simd_enabled: false,
+        exceptions_enabled: false,
+        tail_call_enabled: false,
+        threads_enabled: false,
+        memory64_enabled: false,
+        gc_enabled: false,
+        custom_page_sizes_enabled: false,
+        wide_arithmetic_enabled: false,
+        extended_const_enabled: true,
+        ..Config::default()
+    };
+    Some(Module::new(config, bytes).ok()?.to_bytes())
+}
+
+fn limits(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Limits> {
+    let mut limits = Limits::new().memory(bytes.int_in_range(0..=256 << 20)?);
+    limits = limits.stack(bytes.int_in_range(64 << 10..=1 << 20)?);
+    limits = limits.table(bytes.int_in_range(0..=200_000)?);
+    // One of the two at least: else it may run for ever.
+    let kind = bytes.int_in_range(0..=2)?;
+    if kind != 0 {
+        limits = limits.deadline(Duration::from_micros(bytes.int_in_range(0..=3_000)?));
+    }
+    if kind != 1 {
+        limits = limits.fuel(bytes.int_in_range(0..=3_000_000)?);
+    }
+    Ok(limits)
+}
+
+/// The longest that a call may take on a busy machine, whatever its limit.
+const LONGEST: Duration = Duration::from_secs(10);
+
+fn attack(bytes: &[u8]) -> arbitrary::Result<u32> {
+    let mut bytes = Unstructured::new(bytes);
+    let limits = limits(&mut bytes)?;
+    let (pointers, write) = (bytes.arbitrary::<[u8; 4]>()?, bytes.arbitrary()?);
+    let Some(module) = module(&mut bytes) else {
+        return Ok(0);
+    };
+    let mut region = Region::copy_of(&[7; 5000]).unwrap();
+    let mut setup = Setup::new().limits(limits).stdout(std::io::sink());
+    setup.functions.add("host", "call", |caller, args| {
+        let Value::I32(at) = args[0] else {
+            panic!("the type is checked")
+        };
+        match at % 16 {
+            // The guest's own panics, so to speak.
+            0 => panic!("a host function panics"),
+            1 => Err("it fails".into()),
+            _ => {
+                let mut buffer = [0; 64];
+                let read = caller.read(at as u32, &mut buffer);
+                Ok(vec![Value::I32(read.is_ok().into())])
+            }
+        }
+    });
+    let start = Instant::now();
+    let made = Engine::default()
+        .compile(&module)
+        .and_then(|module| Guest::with(&module, setup).map(|guest| (module, guest)));
+    let (module, mut guest) = match made {
+        Ok(made) => made,
+        Err(_) => return Ok(0),
+    };
+    let access = if write {
+        Access::ReadWrite
+    } else {
+        Access::Read
+    };
+    guest.grant(&region, access).unwrap();
+    let mut calls = 0;
+    for function in module.functions() {
+        let args: Vec<_> = function
+            .params
+            .iter()
+            .zip(pointers.iter().cycle())
+            .filter_map(|(ty, pick)| argument(*ty, *pick, &region))
+            .collect();
+        if args.len() != function.params.len() {
+            continue;
+        }
+        let start = Instant::now();
+        let ended = guest.call::<Vec<Value>>(&function.name, &args);
+        assert!(
+            start.elapsed() < LONGEST,
+            "{ended:?} after {:?}",
+            start.elapsed()
+        );
+        calls += 1;
+        if let Err(Error::HostPanic { .. }) = ended {
+            // The region is as good as before.
+            assert!(region.as_slice().is_ok());
+        }
+    }
+    drop(guest);
+    region.as_mut_slice().unwrap().fill(1);
+    assert!(start.elapsed() < 10 * LONGEST);
+    Ok(calls)
+}
+
+fn argument(ty: ValueType, pick: u8, region: &Region) -> Option<Value> {
+    Some(match ty {
+        ValueType::I32 => Value::I32(i32::from(pick) - 100),
+        ValueType::I64 if pick < 200 => (region.pointer() + u32::from(pick)).into(),
+        ValueType::I64 => Value::I64(i64::from(pick)),
+        ValueType::F32 => Value::F32(pick.into()),
+        ValueType::F64 => Value::F64(pick.into()),
+        _ => return None,
+    })
+}
+
+#[test]
+fn they_end_in_time() {
+    alone("they_end_in_time", || {
+        // Panics of the host's functions are part of it.
+        std::panic::set_hook(Box::new(|panic| {
+            if !panic.to_string().contains("a host function panics") {
+                eprintln!("{panic}");
+            }
+        }));
+        let seconds = std::env::var("GENKAN_SECONDS").ok();
+        let seconds: Option<u64> = seconds.map(|n| n.parse().expect("GENKAN_SECONDS is a number"));
+        let begun = Instant::now();
+        let mut state: u64 = match seconds {
+            Some(_) => std::process::id().into(),
+            None => 1,
+        };
+        let (mut modules, mut calls) = (0u64, 0u64);
+        loop {
+            let seed = state;
+            let bytes: Vec<u8> = (0..6000)
+                .map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    (state >> 56) as u8
+                })
+                .collect();
+            let called = std::panic::catch_unwind(|| attack(&bytes));
+            match called {
+                Ok(called) => calls += u64::from(called.unwrap_or(0)),
+                Err(_) => panic!("with the bytes from {seed}"),
+            }
+            modules += 1;
+            match seconds {
+                Some(seconds) if begun.elapsed().as_secs() < seconds => {}
+                None if modules < 60 => {}
+                _ => break,
+            }
+        }
+        eprintln!("{modules} modules, {calls} calls");
+        assert!(calls > modules, "too few could be called");
+    });
+}
