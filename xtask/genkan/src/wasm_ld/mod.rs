@@ -138,9 +138,7 @@ fn component_target(args: &Args) -> Option<&'static str> {
         let is_in = |path: &&Path| path.iter().any(|part| *part == **triple);
         paths.iter().any(is_in)
     };
-    component::TARGETS
-        .into_iter()
-        .find(|triple| is_for(&triple))
+    component::TARGETS.into_iter().find(|triple| is_for(triple))
 }
 
 fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>> {
