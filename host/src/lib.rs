@@ -19,7 +19,7 @@ mod stop;
 mod sys;
 mod types;
 
-pub use engine::{Config, Engine, Module};
+pub use engine::{CompileLimits, Config, Engine, Module};
 pub use guest::{Guest, Setup};
 pub use imports::{Caller, Functions, HostResult};
 pub use regions::Region;

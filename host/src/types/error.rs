@@ -40,7 +40,7 @@ pub enum Error {
     #[error("cannot compile the module")]
     Compile(#[source] BoxError),
     /// The module is larger than [`crate::Config::largest`], or made so that reading it takes
-    /// long.
+    /// long; or compiling it took more than [`crate::Config::compile_limits`].
     #[error("the module {0}")]
     CompileLimit(String),
     /// The module wants what the host does not offer.
@@ -180,8 +180,9 @@ pub enum Error {
     /// [`crate::Limits::deadline`] ask for them.
     #[error("the guest's code has no checks for {0}: ask for them in its limits")]
     Unchecked(&'static str),
-    /// The system gives no thread to watch deadlines with, or to compile in.
-    #[error("the system gives no more threads: {0}")]
+    /// The system gives no thread to watch deadlines with, or no threads or process to
+    /// compile in.
+    #[error("the system gives no more threads or processes: {0}")]
     Thread(std::io::Error),
     /// The guest did not end in time.
     #[error("the guest did not end within {0:?}")]
