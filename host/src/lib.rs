@@ -21,7 +21,7 @@ mod sys;
 mod types;
 
 pub use calls::{Argument, Arguments, Encoded, Parameter, Results, Return, Stop};
-pub use engine::{Config, Engine, Module};
+pub use engine::{CompileLimits, Config, Engine, Module};
 pub use guest::{Guest, Setup};
 pub use imports::{Caller, Cx, Function, Functions, HostFunction, HostResult};
 pub use regions::Region;

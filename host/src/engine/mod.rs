@@ -7,6 +7,7 @@ mod module;
 pub use module::Module;
 pub(crate) use module::Variant;
 
+pub use compiler::CompileLimits;
 pub(crate) use compiler::Compiler;
 
 use crate::calls::{Declarations, SECTION};
@@ -14,6 +15,7 @@ use crate::rewrite::{self, Checks};
 use crate::types::{Error, FormatProblem, file_error};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use wasmparser::Payload;
 
 /// How modules are compiled.
@@ -31,6 +33,10 @@ pub struct Config {
     pub checks: Checks,
     /// The most bytes that a module may have; 64 MiB if it is not given.
     pub largest: Option<usize>,
+    /// What compiling a module may take, if that is bounded. The compiler takes minutes for
+    /// some modules of a few KB, and cannot be stopped: with limits, modules are compiled
+    /// in a forked process, on Linux. For a stranger's modules.
+    pub compile_limits: Option<CompileLimits>,
 }
 
 impl Config {
@@ -59,6 +65,13 @@ impl Config {
         self.largest = Some(bytes);
         self
     }
+
+    /// Sets [`Config::compile_limits`].
+    #[must_use]
+    pub fn compile_limits(mut self, time: Duration, memory: u64) -> Self {
+        self.compile_limits = Some(CompileLimits { time, memory });
+        self
+    }
 }
 
 /// Compiles modules. Cheap to clone; its clones share what is compiled.
@@ -82,7 +95,7 @@ impl Engine {
     /// [`Error::File`] when the cache directory cannot be made, or is not safe.
     pub fn new(config: Config) -> Result<Self, Error> {
         Ok(Self {
-            compiler: Compiler::new(config.cache.as_deref())?,
+            compiler: Compiler::new(config.cache.as_deref(), config.compile_limits)?,
             checks: config.checks,
             largest: config.largest.unwrap_or(64 << 20),
         })

@@ -40,7 +40,7 @@ pub enum Error {
     #[error("cannot compile the module")]
     Compile(#[source] BoxError),
     /// The module is larger than [`crate::Config::largest`], or made so that reading it takes
-    /// long.
+    /// long; or compiling it took more than [`crate::Config::compile_limits`].
     #[error("the module {0}")]
     CompileLimit(String),
     /// The module wants what the host does not offer.
@@ -154,10 +154,16 @@ pub enum Error {
     /// A region above [`MAX_REGION_LEN`] bytes.
     #[error("a region of {0} bytes is too large: at most {max} are possible", max = MAX_REGION_LEN)]
     RegionTooLarge(u64),
-    /// All of the pointers that a process can give have been given: some two
-    /// thousand million regions have been made, or 65,535 live.
-    #[error("no more regions: 65,535 are alive, or this process has made 2^31 of them")]
+    /// The process has as many regions as it can have at a time.
+    #[error("no more regions: 65,535 are alive")]
     NoMoreRegions,
+    /// The guest lives for so long that pointers begin to repeat: it may have an older
+    /// region's that is the same as this one's.
+    #[error(
+        "the guest has outlived 2^31 regions, and may have an old pointer that is the same as \
+         this region's: make the guest anew"
+    )]
+    GuestTooOld,
     /// The host and a running guest would touch the same bytes.
     #[error("the region is in use: a guest that holds it is running, or the host holds its bytes")]
     RegionInUse,
@@ -241,8 +247,9 @@ pub enum Error {
     /// [`crate::Limits::deadline`] ask for them.
     #[error("the guest's code has no checks for {0}: ask for them in its limits")]
     Unchecked(&'static str),
-    /// The system gives no thread to watch deadlines with, or to compile in.
-    #[error("the system gives no more threads: {0}")]
+    /// The system gives no thread to watch deadlines with, or no threads or process to
+    /// compile in.
+    #[error("the system gives no more threads or processes: {0}")]
     Thread(std::io::Error),
     /// The guest did not end in time.
     #[error("the guest did not end within {0:?}")]
