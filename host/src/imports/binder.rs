@@ -179,7 +179,9 @@ impl Binder<'_> {
             access = Some(instantiate(self.store, module, &externs)?);
         }
         let mut copy = None;
+        // The host's functions in its place charge what they copy.
         if needs.copy
+            && !self.env.as_ref(self.store).counted
             && let Some(memory) = memory
         {
             let module = self.compiler.copy()?;

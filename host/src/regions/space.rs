@@ -2,7 +2,7 @@
 //! and the regions' bytes in its region space, and the windows in its own memory.
 
 use super::region::{Bytes, Holder, Region, Shared};
-use super::slots;
+use super::slots::{self, Moment};
 use crate::sys::{
     AddressSpace, FreeList, MemoryCell, MemoryState, Protection, page_size, whole_pages,
 };
@@ -38,6 +38,7 @@ pub(crate) struct Space {
     pub(crate) regions: Option<Arc<MemoryState>>,
     /// The guest's linear memory, if it has one.
     pub(crate) memory: MemoryCell,
+    born: Moment,
     granted: Mutex<Granted>,
 }
 
@@ -108,6 +109,7 @@ impl Space {
         Ok(Arc::new(Self {
             regions,
             memory: MemoryCell::default(),
+            born: slots::now(),
             granted: Mutex::new(Granted {
                 free,
                 ..Granted::default()
@@ -125,6 +127,9 @@ impl Space {
         let shared = region.shared();
         if access == Access::ReadWrite && matches!(shared.bytes, Bytes::File(..)) {
             return Err(Error::RegionReadOnly);
+        }
+        if shared.since > self.born {
+            return Err(Error::GuestTooOld);
         }
         let tag = shared.tag();
         self.revoke(tag);

@@ -93,10 +93,16 @@ pub enum Error {
     /// A region above [`MAX_REGION_LEN`] bytes.
     #[error("a region of {0} bytes is too large: at most {max} are possible", max = MAX_REGION_LEN)]
     RegionTooLarge(u64),
-    /// All of the pointers that a process can give have been given: some two
-    /// thousand million regions have been made, or 65,535 live.
-    #[error("no more regions: 65,535 are alive, or this process has made 2^31 of them")]
+    /// The process has as many regions as it can have at a time.
+    #[error("no more regions: 65,535 are alive")]
     NoMoreRegions,
+    /// The guest lives for so long that pointers begin to repeat: it may have an older
+    /// region's that is the same as this one's.
+    #[error(
+        "the guest has outlived 2^31 regions, and may have an old pointer that is the same as \
+         this region's: make the guest anew"
+    )]
+    GuestTooOld,
     /// The host and a running guest would touch the same bytes.
     #[error("the region is in use: a guest that holds it is running, or the host holds its bytes")]
     RegionInUse,
