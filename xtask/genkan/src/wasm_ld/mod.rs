@@ -27,6 +27,13 @@ use args::Args;
 use config::Config;
 use options::Opt;
 
+/// `--version`.
+const VERSION: &str = concat!(
+    "genkan ",
+    env!("CARGO_PKG_VERSION"),
+    " (compatible with LLD 22 for WebAssembly)\n"
+);
+
 /// `--help`, of this program called as `name`.
 fn help(name: &str) -> String {
     let options = options::help();
@@ -150,10 +157,7 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
         return Ok(());
     }
     if args.has(Opt::Version) || args.has(Opt::Verbose) {
-        print(&format!(
-            "genkan {} (compatible with LLD 22 for WebAssembly)\n",
-            env!("CARGO_PKG_VERSION")
-        ));
+        print(VERSION);
         if args.has(Opt::Version) || !args.has(Opt::Input) {
             return Ok(());
         }
@@ -175,7 +179,8 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
         || config.print_gc_sections
         || !config.options.trace_symbols.is_empty();
     if let Some(path) = &config.reproduce {
-        reproduce::write(path, args, &inputs.opened).map_err(|error| vec![format!("{error:#}")])?;
+        reproduce::write(path, args, &inputs.opened, VERSION)
+            .map_err(|error| vec![format!("{error:#}")])?;
     }
     if let Some(threads) = config.threads {
         // Fails only if the pool is there already, and nothing has used it yet.
