@@ -78,6 +78,29 @@ GENKAN_IMPORT(try_map) int64_t genkan_try_map(genkan_pointer pointer, uint32_t l
 /* Gives back what `map` gave. */
 GENKAN_IMPORT(unmap) void genkan_unmap(const void *address);
 
+/* Copies the row of the last answer of a host function to `target`, if it had no
+ * room: see CALLS.md. */
+GENKAN_IMPORT(take_answer) void genkan_take_answer(void *target);
+
 #undef GENKAN_IMPORT
+
+/* Calls with text, rows of numbers and structs: CALLS.md describes them. */
+
+/* What an exported function gives the address of, and an imported one fills in. */
+typedef struct {
+    uint32_t tag;   /* a bit for each Option and Result */
+    uint32_t len;   /* of a row, its length in elements */
+    uint64_t value; /* a number's bits, or a row's address */
+} genkan_answer;
+
+/* The address and the length of the row that a slot has, and a row's slot. */
+#define GENKAN_ROW(slot) ((void *)(uintptr_t)(uint32_t)(slot))
+#define GENKAN_LEN(slot) ((uint32_t)((uint64_t)(slot) >> 32))
+#define GENKAN_SLOT(address, length) \
+    ((uint64_t)(length) << 32 | (uint32_t)(uintptr_t)(address))
+
+/* Says the types of functions: a literal with a line for each, which ends in \n. */
+#define GENKAN_SIGNATURES(lines) \
+    __asm__(".section .custom_section.genkan.calls.1,\"\",@\n.ascii " #lines "\n")
 
 #endif

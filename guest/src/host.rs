@@ -20,6 +20,7 @@ extern "C" {
     pub fn map(pointer: u64, length: usize, write: i32) -> *mut u8;
     pub fn try_map(pointer: u64, length: usize, write: i32) -> i64;
     pub fn unmap(address: *const u8);
+    pub fn take_answer(target: *mut u8);
 }
 
 /// Built for another machine, so that documentation and tools work there.
@@ -50,4 +51,5 @@ only_in_a_guest! {
     map(pointer: u64, length: usize, write: i32) -> *mut u8;
     try_map(pointer: u64, length: usize, write: i32) -> i64;
     unmap(address: *const u8);
+    take_answer(target: *mut u8);
 }

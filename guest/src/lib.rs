@@ -3,7 +3,18 @@
 #![no_std]
 #![warn(missing_docs)]
 
+#[cfg(feature = "calls")]
+extern crate alloc;
+#[cfg(all(feature = "calls", not(target_family = "wasm")))]
+extern crate std;
+
+#[cfg(feature = "calls")]
+#[doc(hidden)]
+pub mod calls;
+#[cfg_attr(not(feature = "calls"), allow(dead_code))] // `take_answer`
 mod host;
+#[cfg(all(feature = "calls", not(target_family = "wasm")))]
+pub mod native;
 mod number;
 mod pointer;
 #[cfg(feature = "source")]
@@ -13,5 +24,24 @@ mod window;
 pub use number::Number;
 pub use pointer::{Error, HostPtr, HostSlice};
 #[cfg(feature = "source")]
-pub use source::FILES;
+pub use source::{FILES, MACROS};
 pub use window::{Window, WindowMut};
+
+#[cfg(feature = "calls")]
+pub use genkan_macros::{export, import};
+
+/// Names the codec of this crate, once and in its root: `Json` or `Postcard`, each
+/// behind the feature of that name. All types that do not cross the border as they
+/// are cross in its encoding, through serde.
+///
+/// ```ignore
+/// genkan_guest::codec!(Json);
+/// ```
+#[cfg(feature = "calls")]
+#[macro_export]
+macro_rules! codec {
+    ($codec:ident) => {
+        #[allow(dead_code)]
+        pub(crate) type GenkanCodec = $crate::calls::$codec;
+    };
+}

@@ -50,8 +50,8 @@ pub(crate) enum Source {
 }
 
 /// The Wasm types of what else the host makes for a guest: `fault` and `resolve`, which
-/// the carried modules call, and WASI's functions.
-pub(crate) const OTHER_TYPES: [(&[Type], Option<Type>); 7] = [
+/// the carried modules call, WASI's functions, and those with records of arguments.
+pub(crate) const OTHER_TYPES: [(&[Type], Option<Type>); 8] = [
     (&[I64, I32, I32, I32], None),
     (&[I64], Some(I32)),
     (&[I32, I32, I32, I32], Some(I32)),
@@ -59,6 +59,7 @@ pub(crate) const OTHER_TYPES: [(&[Type], Option<Type>); 7] = [
     (&[I32, I64, I32], Some(I32)),
     (&[], Some(I32)),
     (&[I32], None),
+    (&[I32, I32], None),
 ];
 
 /// The function of this name.
@@ -227,5 +228,14 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         result: None,
         source: Source::Host,
         doc: "Gives back what `map` gave.",
+    },
+    Function {
+        module: "genkan",
+        name: "take_answer",
+        params: &[("target", BytesMut)],
+        result: None,
+        source: Source::Host,
+        doc: "Copies the row of the last answer of a host function to `target`, if it had no room: see \
+              CALLS.md.",
     },
 ];

@@ -8,6 +8,7 @@ compile_error!(
 
 // Each layer knows those before it, and none behind it; `tests/layers.rs` checks that.
 mod abi;
+mod calls;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod engine;
@@ -19,15 +20,16 @@ mod stop;
 mod sys;
 mod types;
 
-pub use engine::{Config, Engine, Module};
+pub use calls::{Argument, Arguments, Encoded, Parameter, Results, Return, Stop};
+pub use engine::{CompileLimits, Config, Engine, Module};
 pub use guest::{Guest, Setup};
-pub use imports::{Caller, Functions, HostResult};
+pub use imports::{Caller, Cx, Function, Functions, HostFunction, HostResult};
 pub use regions::Region;
 pub use rewrite::Checks;
 pub use stop::Canceller;
 pub use sys::{Slice, SliceMut};
 pub use types::{
-    Access, Error, FormatProblem, Frame, Import, ImportKind, Limits, MAX_REGION_LEN, Pointer,
-    PointerError, PointerProblem, Results, Signature, SourceLocation, Trace, Value, ValueType,
-    WindowProblem,
+    Access, Error, FormatProblem, Frame, Import, ImportKind, Limits, MAX_REGION_LEN, Mismatch,
+    Pointer, PointerError, PointerProblem, ReturnedError, Signature, SourceLocation, Trace, Value,
+    ValueType, WindowProblem,
 };

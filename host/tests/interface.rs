@@ -319,19 +319,29 @@ fn the_carried_modules_are_up_to_date() {
     }
 }
 
+/// The files in a folder of a package's, at any depth, as paths within the package.
+fn files_of(package: &Path, folder: &str, files: &mut Vec<String>) {
+    for entry in package.join(folder).read_dir().unwrap() {
+        let path = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
+        match package.join(&path).is_dir() {
+            true => files_of(package, &path, files),
+            false => files.push(path),
+        }
+    }
+}
+
 /// What the package hands on is all that it has.
 #[test]
 fn the_guests_package_hands_all_of_it_on() {
-    let mut files: Vec<String> = ["Cargo.toml", "README.md"].map(String::from).to_vec();
-    for folder in ["include", "src"] {
-        let entries = root().join("guest").join(folder).read_dir().unwrap();
-        files.extend(entries.map(|entry| {
-            let name = entry.unwrap().file_name();
-            format!("{folder}/{}", name.to_str().unwrap())
-        }));
+    let own = ["CALLS.md", "Cargo.toml", "README.md", "macros/Cargo.toml"];
+    let mut files: Vec<String> = own.map(String::from).to_vec();
+    for folder in ["include", "macros/src", "src"] {
+        files_of(&root().join("guest"), folder, &mut files);
     }
     files.sort();
-    let handed_on: Vec<_> = genkan_guest::FILES.iter().map(|(path, _)| *path).collect();
+    let all = genkan_guest::FILES.iter().chain(genkan_guest::MACROS);
+    let mut handed_on: Vec<_> = all.map(|(path, _)| *path).collect();
+    handed_on.sort();
     assert_eq!(handed_on, files);
 }
 

@@ -2,7 +2,7 @@
 
 mod guests;
 
-use genkan_host::{Checks, Config, Engine, Error, Guest, Limits, Setup};
+use genkan_host::{Access, Checks, Config, Engine, Error, Guest, Limits, Region, Setup};
 use std::time::{Duration, Instant};
 
 fn guest(engine: &Engine, text: &str, limits: Limits) -> Result<Guest, Error> {
@@ -51,6 +51,31 @@ fn fuel_runs_out() {
     endless.set_fuel(5).unwrap();
     assert_eq!(endless.fuel(), Some(5));
     works(&engine);
+}
+
+#[test]
+fn what_the_host_copies_is_charged() {
+    const LEN: usize = 1 << 20;
+    let text = r#"(module
+        (import "genkan" "read_into" (func $read (param i64 i32 i32)))
+        (import "genkan" "write_from" (func $write (param i64 i32 i32)))
+        (memory (export "memory") 20)
+        (func (export "read") (param i64 i32)
+            (call $read (local.get 0) (i32.const 0) (local.get 1)))
+        (func (export "write") (param i64 i32)
+            (call $write (local.get 0) (i32.const 0) (local.get 1))))"#;
+    let region = Region::zeroed(LEN).unwrap();
+    let fuel = (LEN / 16) as u64 + 100;
+    for name in ["read", "write"] {
+        let limits = Limits::new().fuel(fuel);
+        let mut guest = guest(&Engine::default(), text, limits).unwrap();
+        guest.grant(&region, Access::ReadWrite).unwrap();
+        let args = [region.pointer().into(), (LEN as u32).into()];
+        guest.call::<()>(name, &args).unwrap();
+        assert!(guest.fuel().unwrap() < 100);
+        let again = guest.call::<()>(name, &args);
+        assert!(matches!(again, Err(Error::OutOfFuel)), "{again:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use genkan::cli::{self, BUILD_HELP, BuildArgs, Common, RUN_HELP, RunArgs, Shared
 use genkan::shell::Shell;
 
 use crate::repository::Checkout;
-use crate::{bench_host, bench_link, fixtures, new, reproduce};
+use crate::{bench_host, bench_link, conformance, fixtures, new, reproduce};
 
 /// Builds WebAssembly guests from Rust, with no tool outside Rust.
 #[derive(Debug, Parser)]
@@ -82,6 +82,30 @@ line is wrong. Fixtures whose compiler is not here are listed, and are no failur
         /// Only the fixtures of this compiler (1.63.0); repeatable
         #[arg(long, value_name = "VERSION")]
         toolchain: Vec<String>,
+    },
+    /// Judge the linker by tests of others: lld's own, and those of well-known crates
+    #[command(after_help = "\
+lld's tests are in LLVM's sources (Debian: `apt-get source --download-only llvm-toolchain-19`, then
+unpack lld/test/wasm), and need LLVM's tools of about the same version. What wasm-ld itself fails is
+not counted. The crates come from the registry, and node runs their tests.
+
+Examples:
+  cargo xtask conformance ~/llvm-toolchain-19/lld/test/wasm
+  cargo xtask conformance ~/llvm-toolchain-19 --only weak --only tls
+  cargo xtask conformance --crates")]
+    Conformance {
+        /// lld/test/wasm of LLVM's sources, or a folder above it
+        #[arg(required_unless_present = "crates")]
+        path: Option<PathBuf>,
+        /// Build the crates' own tests with this linker and with rust-lld, run both, compare
+        #[arg(long, conflicts_with = "path")]
+        crates: bool,
+        /// Where LLVM's tools are; the newest in /usr/lib/llvm-*/bin otherwise
+        #[arg(long, value_name = "DIR", conflicts_with = "crates")]
+        tools: Option<PathBuf>,
+        /// Only those with this in their name; repeatable
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
     },
     /// Measure genkan beside the tools that it replaces
     Bench {
@@ -194,6 +218,21 @@ fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
             (true, _) => fixtures::check(shell, &checkout, &toolchain)?,
             (_, true) => reproduce::reproduce(shell, &checkout, &toolchain)?,
             _ => fixtures::regenerate(shell, &checkout, &toolchain)?,
+        },
+        Command::Conformance {
+            path,
+            crates: _,
+            tools,
+            only,
+        } => match path {
+            Some(path) => {
+                conformance::lld(shell, &path, tools, &only)?;
+                true
+            }
+            None => {
+                let target = checkout.context(shell).target_folder()?;
+                conformance::crates::run(shell, &target.join("conformance"), &only)?
+            }
         },
         Command::Bench { what } => {
             match what {

@@ -5,6 +5,7 @@ pub mod bench_host;
 pub mod bench_link;
 pub mod clang;
 pub mod cli;
+pub mod conformance;
 pub mod fixtures;
 pub mod new;
 pub mod plot;

@@ -108,6 +108,14 @@ fn a_program_and_a_library_find_each_other() {
             assert_eq!(result, expected, "{program:?} {library:?} {who:?}");
         }
     }
+    // Where constants may be sums, no function has to set globals.
+    let sums = ["-shared", "-Bsymbolic", "--extra-features=extended-const"];
+    let has_start = |module: &[u8]| {
+        let mut payloads = wasmparser::Parser::new(0).parse_all(module);
+        payloads.any(|it| matches!(it, Ok(wasmparser::Payload::StartSection { .. })))
+    };
+    assert!(has_start(&linked(true, "side.o", &sums[..2])));
+    assert!(!has_start(&linked(true, "side.o", &sums)));
     // Both libraries' interfaces are those of wasm-ld's.
     for options in PROGRAMS.iter().chain(&LIBRARIES) {
         let file = if options[0] == "-shared" {

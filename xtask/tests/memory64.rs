@@ -140,10 +140,10 @@ fn objects_for_memories_of_two_widths_do_not_mix() {
     for (arguments, text) in [
         (
             &["b.o", "a.o"][..],
-            "a.o: wasm64 object file can't be linked in wasm32 mode",
+            "a.o: must specify -mwasm64 to process wasm64 object files",
         ),
         (
-            &["a.o", "b.o"],
+            &["a.o", "b.o", "-mwasm64"],
             "b.o: wasm32 object file can't be linked in wasm64 mode",
         ),
         (

@@ -113,6 +113,7 @@ fn execute(options: Options) -> Result<ExitCode> {
         checks: Checks::of(&limits),
         // Who waits at a terminal ends it there.
         largest: Some(usize::MAX),
+        compile_limits: None,
     })?;
     let module = engine.load(&options.module).map_err(|e| match e {
         Error::File { .. } => e.into(),

@@ -2,18 +2,32 @@
 
 use crate::abi;
 use crate::rewrite::{self, Checks};
-use crate::sys::{Cache, Key};
+#[cfg(target_os = "linux")]
+use crate::sys::apart::{Ended, apart};
+use crate::sys::{Cache, Key, from_artifact};
 use crate::types::{Error, file_error};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use wasmer::FunctionType;
 use wasmer::sys::{Cranelift, EngineBuilder, Features};
+
+/// What compiling a module may take: see [`crate::Config::compile_limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// How long, by the clock.
+    pub time: Duration,
+    /// How many bytes of addresses, beyond those that the process has.
+    pub memory: u64,
+}
 
 /// Compiles modules, each in an engine of its own, and the carried ones in one together.
 #[derive(Clone)]
 pub(crate) struct Compiler(Arc<Inner>);
 
 struct Inner {
+    /// What compiling a guest's module may take.
+    limits: Option<CompileLimits>,
     /// For the carried modules.
     wasmer: wasmer::Engine,
     cache: Option<Cache>,
@@ -34,9 +48,10 @@ impl Compiler {
     ///
     /// # Errors
     /// [`Error::File`] when the directory cannot be made, or is not safe.
-    pub(super) fn new(cache: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn new(cache: Option<&Path>, limits: Option<CompileLimits>) -> Result<Self, Error> {
         let open = |path| Cache::open(path).map_err(|e| file_error(path, e));
         Ok(Self(Arc::new(Inner {
+            limits,
             wasmer: engine(),
             cache: cache.map(open).transpose()?,
             access: OnceLock::new(),
@@ -49,7 +64,11 @@ impl Compiler {
         let wasmer = engine();
         let module = self.cached(&wasmer, bytes, checks.key(), || {
             let rewritten = rewrite::rewrite(bytes, checks)?;
-            compile_now(&wasmer, rewritten.bytes.as_deref().unwrap_or(bytes))
+            let bytes = rewritten.bytes.as_deref().unwrap_or(bytes);
+            match self.0.limits {
+                Some(limits) => compile_apart(&wasmer, bytes, limits),
+                None => compile_now(&wasmer, bytes),
+            }
         })?;
         check_types(&module)?;
         Ok(Compiled { module, wasmer })
@@ -113,6 +132,40 @@ fn compile_now(engine: &wasmer::Engine, bytes: &[u8]) -> Result<wasmer::Module, 
     let threads = threads.map_err(|e| Error::Thread(std::io::Error::other(e)))?;
     let module = threads.install(|| wasmer::Module::new(engine, bytes));
     module.map_err(|e| Error::Compile(Box::new(e)))
+}
+
+/// Compiles in a process of its own: the compiler cannot be stopped in this one.
+#[cfg(target_os = "linux")]
+fn compile_apart(
+    engine: &wasmer::Engine,
+    bytes: &[u8],
+    limits: CompileLimits,
+) -> Result<wasmer::Module, Error> {
+    let CompileLimits { time, memory } = limits;
+    let ended = apart(time, memory, || {
+        let module = compile_now(engine, bytes).map_err(|e| match e {
+            Error::Compile(source) => source.to_string(),
+            other => other.to_string(),
+        })?;
+        let artifact = module.serialize().map_err(|e| e.to_string())?;
+        Ok(artifact.to_vec())
+    });
+    let limit = |problem: String| Err(Error::CompileLimit(problem));
+    match ended.map_err(Error::Thread)? {
+        Ended::Done(artifact) => from_artifact(engine, artifact)
+            .ok_or_else(|| Error::Compile("its compiled code cannot be loaded".into())),
+        Ended::Failed(error) => Err(Error::Compile(error.into())),
+        Ended::TooLong => limit(format!("takes longer than {time:?} to compile")),
+        Ended::Gone => limit(format!(
+            "cannot be compiled with {memory} bytes of memory (or the compiler failed)"
+        )),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn compile_apart(_: &wasmer::Engine, _: &[u8], _: CompileLimits) -> Result<wasmer::Module, Error> {
+    let problem = "cannot be compiled within limits on this system, but on Linux alone";
+    Err(Error::CompileLimit(problem.into()))
 }
 
 /// Refuses a module with a type that the engine cannot tell from one of the host's own

@@ -7,12 +7,15 @@ mod module;
 pub use module::Module;
 pub(crate) use module::Variant;
 
+pub use compiler::CompileLimits;
 pub(crate) use compiler::Compiler;
 
+use crate::calls::{Declarations, SECTION};
 use crate::rewrite::{self, Checks};
 use crate::types::{Error, FormatProblem, file_error};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use wasmparser::Payload;
 
 /// How modules are compiled.
@@ -30,6 +33,10 @@ pub struct Config {
     pub checks: Checks,
     /// The most bytes that a module may have; 64 MiB if it is not given.
     pub largest: Option<usize>,
+    /// What compiling a module may take, if that is bounded. The compiler takes minutes for
+    /// some modules of a few KB, and cannot be stopped: with limits, modules are compiled
+    /// in a forked process, on Linux. For a stranger's modules.
+    pub compile_limits: Option<CompileLimits>,
 }
 
 impl Config {
@@ -58,6 +65,13 @@ impl Config {
         self.largest = Some(bytes);
         self
     }
+
+    /// Sets [`Config::compile_limits`].
+    #[must_use]
+    pub fn compile_limits(mut self, time: Duration, memory: u64) -> Self {
+        self.compile_limits = Some(CompileLimits { time, memory });
+        self
+    }
 }
 
 /// Compiles modules. Cheap to clone; its clones share what is compiled.
@@ -81,7 +95,7 @@ impl Engine {
     /// [`Error::File`] when the cache directory cannot be made, or is not safe.
     pub fn new(config: Config) -> Result<Self, Error> {
         Ok(Self {
-            compiler: Compiler::new(config.cache.as_deref())?,
+            compiler: Compiler::new(config.cache.as_deref(), config.compile_limits)?,
             checks: config.checks,
             largest: config.largest.unwrap_or(64 << 20),
         })
@@ -110,10 +124,10 @@ impl Engine {
             _ => Cow::Owned(text_to_module(bytes)?),
         };
         bounds::check_size(&bytes, self.largest)?;
-        inspect(&bytes)?;
+        let declared = inspect(&bytes)?;
         bounds::check_code(&bytes)?;
         rewrite::validate(&bytes)?;
-        Module::new(&self.compiler, &bytes, self.checks)
+        Module::new(&self.compiler, &bytes, declared, self.checks)
     }
 }
 
@@ -136,8 +150,10 @@ fn text_to_module(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     }))
 }
 
-/// Finds what the engine would reject in less helpful words, or accept.
-fn inspect(bytes: &[u8]) -> Result<(), Error> {
+/// Finds what the engine would reject in less helpful words, or accept; and the
+/// functions that say their types.
+fn inspect(bytes: &[u8]) -> Result<Declarations, Error> {
+    let mut sections = Vec::new();
     for payload in wasmparser::Parser::new(0).parse_all(bytes) {
         match payload.map_err(|e| Error::NotWasm(FormatProblem::Damaged(e.to_string())))? {
             Payload::Version { encoding, .. } if encoding != wasmparser::Encoding::Module => {
@@ -146,8 +162,11 @@ fn inspect(bytes: &[u8]) -> Result<(), Error> {
             Payload::CustomSection(section) if section.name() == "linking" => {
                 return Err(Error::NotLinked);
             }
+            Payload::CustomSection(section) if section.name() == SECTION => {
+                sections.push(section.data());
+            }
             _ => {}
         }
     }
-    Ok(())
+    Declarations::parse(sections.into_iter()).map_err(|problem| Error::Compile(problem.into()))
 }

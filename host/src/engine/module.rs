@@ -1,6 +1,7 @@
 //! A module, compiled once for each set of checks that its guests need.
 
 use super::compiler::{Compiled, Compiler};
+use crate::calls::Declarations;
 use crate::rewrite::{self, Checks, Layout};
 use crate::types::{Error, Limits, Signature};
 use std::fmt;
@@ -16,6 +17,8 @@ struct Inner {
     bytes: Box<[u8]>,
     /// How many imports it has.
     imports: usize,
+    /// Its functions that say their types.
+    declared: Declarations,
     /// By the checks' numbers.
     variants: [OnceLock<Variant>; 4],
 }
@@ -50,11 +53,17 @@ impl fmt::Debug for Module {
 }
 
 impl Module {
-    pub(super) fn new(compiler: &Compiler, bytes: &[u8], checks: Checks) -> Result<Self, Error> {
+    pub(super) fn new(
+        compiler: &Compiler,
+        bytes: &[u8],
+        declared: Declarations,
+        checks: Checks,
+    ) -> Result<Self, Error> {
         let module = Self(Arc::new(Inner {
             compiler: compiler.clone(),
             bytes: bytes.into(),
             imports: rewrite::imports(bytes)?,
+            declared,
             variants: Default::default(),
         }));
         module.variant(checks)?;
@@ -90,6 +99,11 @@ impl Module {
         let mut variants = self.0.variants.iter();
         let variant = variants.find_map(OnceLock::get);
         variant.expect("it was compiled when it was made")
+    }
+
+    /// Its functions that say their types.
+    pub(crate) fn declared(&self) -> &Declarations {
+        &self.0.declared
     }
 
     pub(crate) fn compiler(&self) -> &Compiler {

@@ -5,20 +5,19 @@ mod setup;
 
 pub use setup::Setup;
 
+use crate::calls::{Arguments, Results};
 use crate::engine::{Module, Variant};
-use crate::imports::{Binder, Needs, State, Wasi};
+use crate::imports::{Binder, Called, Ended, Exports, Function, Needs, State, Wasi};
 use crate::regions::{Region, Space};
 use crate::rewrite::Checks;
 use crate::stop::{self, Canceller, Stop};
 use crate::sys::{Bounds, GuestTunables, MemoryState, faults};
-use crate::types::{Access, BoxError, Error, Limits, Results, Signature, Trace, Value, ValueType};
+use crate::types::{Access, BoxError, Error, Limits, Trace};
 use outcome::{explain, memory_limit};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wasmer::sys::NativeEngineExt;
-use wasmer::{
-    Function, FunctionEnv, FunctionType, ImportType, Instance, RuntimeError, Store, WASM_PAGE_SIZE,
-};
+use wasmer::{FunctionEnv, ImportType, Instance, Store, WASM_PAGE_SIZE};
 
 /// An instance of a module, with what it was granted. It stays on the thread that it
 /// was made on; modules and regions can be shared between threads.
@@ -43,13 +42,14 @@ use wasmer::{
 /// ```
 pub struct Guest {
     store: Store,
-    instance: Instance,
     space: Arc<Space>,
     limits: Limits,
     module: Module,
     stop: Arc<Stop>,
     checks: Checks,
-    _functions: FunctionEnv<State>,
+    functions: FunctionEnv<State>,
+    exports: Arc<Exports>,
+    ended: Ended,
 }
 
 impl fmt::Debug for Guest {
@@ -79,6 +79,7 @@ impl Guest {
         let Setup {
             limits,
             functions,
+            state: user,
             args,
             env,
             stdout,
@@ -109,18 +110,23 @@ impl Guest {
             stdout,
             stderr,
         };
+        let ended = ended(module, checks, &limits);
         let state = State {
             space: Arc::clone(&space),
             memory: None,
             wasi,
             stop: Arc::clone(&stop),
             counted: checks.fuel,
+            exports: OnceLock::new(),
+            user,
+            ended: Arc::clone(&ended),
+            waiting: Vec::new(),
         };
         let env = FunctionEnv::new(&mut store, state);
         let mut binder = Binder {
             store: &mut store,
             env: &env,
-            compiler: module.compiler(),
+            module,
             tunables: &tunables,
             space: &space,
         };
@@ -132,9 +138,7 @@ impl Guest {
         let instance = Instance::new_by_index(&mut store, &variant.module, &externs);
         drop((running, faults));
         let instance = instance.map_err(|error| match error {
-            wasmer::InstantiationError::Start(error) => {
-                explain(error, &space, &limits, module.layout(variant))
-            }
+            wasmer::InstantiationError::Start(error) => ended(error, &space),
             other => Error::Instantiate(BoxError::from(other)),
         })?;
         if needs.memory.is_none()
@@ -142,15 +146,18 @@ impl Guest {
         {
             env.as_mut(&mut store).memory = Some(memory.1.clone());
         }
+        let exports = Exports::new(instance, module.clone(), Arc::clone(&space));
+        let _ = env.as_ref(&store).exports.set(Arc::clone(&exports));
         Ok(Self {
             store,
-            instance,
             space,
             limits,
             module: module.clone(),
             stop,
             checks,
-            _functions: env,
+            functions: env,
+            exports,
+            ended,
         })
     }
 
@@ -174,22 +181,60 @@ impl Guest {
         self.space.take_back(region);
     }
 
-    /// Calls an exported function. Each integer type of Rust's is converted as
+    /// Calls an exported function.
+    ///
+    /// For one that says its types, as `#[genkan_guest::export]` makes it, the
+    /// arguments are a tuple of [`Argument`](crate::Argument)s. Text and rows of
+    /// numbers go in with one copy, a region with none, and a result of any length
+    /// comes out without a second call:
+    ///
+    /// ```no_run
+    /// # #[derive(serde::Serialize)] struct Config {}
+    /// # fn main() -> Result<(), genkan_host::Error> {
+    /// # let mut guest = genkan_host::Guest::new(&genkan_host::Engine::default().load("")?)?;
+    /// # let config = Config {};
+    /// let text: String = guest.call("transform", ("a document", &config))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Any other is called with numbers: in a tuple too, or as a slice of
+    /// [`Value`](crate::Value)s, to which each integer type of Rust's is converted as
     /// Rust's ABI wants it, so a `u8` parameter is given as a `u8`.
     ///
     /// # Errors
-    /// [`Error::NoSuchExport`], [`Error::ArgumentCount`], [`Error::Argument`],
-    /// [`Error::Results`]; [`Error::RegionInUse`] while the host holds a region's
+    /// [`Error::NoSuchExport`]; [`Error::Mismatch`], [`Error::ArgumentCount`],
+    /// [`Error::Argument`] and [`Error::Results`] for other types than its own;
+    /// [`Error::Encode`], [`Error::NoRoom`] and [`Error::Answer`];
+    /// [`Error::Returned`]; [`Error::RegionInUse`] while the host holds a region's
     /// bytes; and whatever the guest ends in.
-    pub fn call<R: Results>(&mut self, name: &str, args: &[Value]) -> Result<R, Error> {
-        let function = self.function(name)?;
-        let signature = || Signature::of(name, &function.ty(&self.store));
-        check_arguments(signature, &function.ty(&self.store), args)?;
-        let values = self.run(&function, args)?;
-        R::from_values(&values).ok_or_else(|| Error::Results {
-            function: Signature::of(name, &function.ty(&self.store)),
-            expected: R::NAME,
-        })
+    pub fn call<R: Results>(&mut self, name: &str, args: impl Arguments) -> Result<R, Error> {
+        let exports = Arc::clone(&self.exports);
+        self.run(|store| exports.call_by_name(store, name, &args))
+    }
+
+    /// Looks an exported function up and checks its types, once for many calls.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), genkan_host::Error> {
+    /// # let mut guest = genkan_host::Guest::new(&genkan_host::Engine::default().load("")?)?;
+    /// let greet = guest.function::<(&str,), String>("greet")?;
+    /// for name in ["Ada", "Grace"] {
+    ///     println!("{}", greet.call(&mut guest, (name,))?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoSuchExport`], [`Error::Mismatch`], [`Error::ArgumentCount`].
+    pub fn function<A: Arguments, R: Results>(&self, name: &str) -> Result<Function<A, R>, Error> {
+        self.exports.function(&self.store, name)
+    }
+
+    /// What functions of the host's keep of this guest, if it is an `S`.
+    pub fn state<S: 'static>(&mut self) -> Option<&mut S> {
+        self.functions.as_mut(&mut self.store).user.downcast_mut()
     }
 
     /// How much fuel is left; `None` if it was made without [`Limits::fuel`].
@@ -219,31 +264,32 @@ impl Guest {
         Canceller::new(&self.stop).ok_or(Error::Unchecked("cancelling"))
     }
 
-    fn function(&self, name: &str) -> Result<Function, Error> {
-        let function = self.instance.exports.get_function(name);
-        function
-            .cloned()
-            .map_err(|_| self.module.no_such_export(name))
-    }
-
-    fn run(&mut self, function: &Function, args: &[Value]) -> Result<Vec<Value>, Error> {
-        let args: Vec<_> = args.iter().map(|value| value.to_wasm()).collect();
+    fn run<R>(&mut self, call: impl FnOnce(&mut Store) -> Called<R>) -> Result<R, Error> {
         let running = self.space.enter()?;
         faults::take();
         let faults = fault_ranges(&self.space);
         let stop = self.stop.enter()?;
-        let outcome = function.call(&mut self.store, &args);
+        let outcome = call(&mut self.store);
         drop((stop, faults, running));
-        match outcome {
-            Ok(values) => Ok(values.iter().filter_map(Value::from_wasm).collect()),
-            Err(error) => {
-                let error = self.explain(error);
-                if matches!(error, Error::Cancelled) {
-                    self.stop.cancelled();
-                }
-                Err(error)
+        outcome.unwrap_or_else(|error| {
+            let error = (self.ended)(error, &self.space);
+            if matches!(error, Error::Cancelled) {
+                self.stop.cancelled();
             }
-        }
+            Err(error)
+        })
+    }
+}
+
+impl<A: Arguments, R: Results> Function<A, R> {
+    /// Calls it.
+    ///
+    /// # Errors
+    /// [`Error::OtherGuest`] for another guest than the one that it is of; and those
+    /// of [`Guest::call`].
+    pub fn call(&self, guest: &mut Guest, args: A::Of<'_>) -> Result<R, Error> {
+        let exports = Arc::clone(&guest.exports);
+        guest.run(|store| exports.call(store, self, &args))
     }
 }
 
@@ -253,45 +299,18 @@ fn fault_ranges(space: &Space) -> faults::Running {
     faults::enter([space.regions.as_ref().map(of), space.memory.get().map(of)])
 }
 
-impl Guest {
-    fn explain(&self, error: RuntimeError) -> Error {
-        match self.module.variant(self.checks) {
-            Ok(variant) => {
-                let layout = self.module.layout(variant);
-                explain(error, &self.space, &self.limits, layout)
-            }
-            Err(error) => error,
-        }
-    }
+/// Says what a run of such a guest ended in.
+fn ended(module: &Module, checks: Checks, limits: &Limits) -> Ended {
+    let (module, limits) = (module.clone(), limits.clone());
+    Arc::new(move |error, space| match module.variant(checks) {
+        Ok(variant) => explain(error, space, &limits, module.layout(variant)),
+        Err(error) => error,
+    })
 }
 
 /// Fuel as the guest's code counts it.
 fn clamp(fuel: u64) -> i64 {
     i64::try_from(fuel).unwrap_or(i64::MAX)
-}
-
-fn check_arguments(
-    function: impl Fn() -> Signature,
-    ty: &FunctionType,
-    args: &[Value],
-) -> Result<(), Error> {
-    let params = ty.params();
-    if params.len() != args.len() {
-        return Err(Error::ArgumentCount {
-            function: function(),
-            found: args.len(),
-        });
-    }
-    for (index, (param, arg)) in params.iter().zip(args).enumerate() {
-        if ValueType::of(*param) != arg.ty() {
-            return Err(Error::Argument {
-                index: index + 1,
-                function: function(),
-                found: arg.ty(),
-            });
-        }
-    }
-    Ok(())
 }
 
 fn bounds(limits: &Limits) -> Bounds {

@@ -2,6 +2,7 @@
 
 use crate::imports::Functions;
 use crate::types::Limits;
+use std::any::Any;
 use std::fmt;
 use std::io::Write;
 
@@ -12,6 +13,9 @@ pub struct Setup {
     pub limits: Limits,
     /// Functions of yours that it may import.
     pub functions: Functions,
+    /// What functions of yours keep of this guest, their [`state`](crate::Cx::state);
+    /// `()` if nothing else is said.
+    pub state: Box<dyn Any + Send>,
     /// Its program arguments, for WASI; the first is the program's name.
     pub args: Vec<String>,
     /// Its environment variables, for WASI.
@@ -27,6 +31,7 @@ impl Default for Setup {
         Self {
             limits: Limits::default(),
             functions: Functions::default(),
+            state: Box::new(()),
             args: vec!["guest".into()],
             env: Vec::new(),
             stdout: Box::new(std::io::stdout()),
@@ -63,6 +68,13 @@ impl Setup {
     #[must_use]
     pub fn functions(mut self, functions: Functions) -> Self {
         self.functions = functions;
+        self
+    }
+
+    /// Sets [`Setup::state`].
+    #[must_use]
+    pub fn state(mut self, state: impl Any + Send) -> Self {
+        self.state = Box::new(state);
         self
     }
 

@@ -4,7 +4,8 @@ use super::functions::Functions;
 use super::state::State;
 use super::{end, genkan, wasi};
 use crate::abi::{self, Source};
-use crate::engine::{Compiler, Variant};
+use crate::calls::Declaration;
+use crate::engine::{Module, Variant};
 use crate::regions::Space;
 use crate::sys::{GuestTunables, Words};
 use crate::types::{BoxError, Error, Import, ImportKind, Signature, ValueType};
@@ -78,7 +79,7 @@ fn instantiate_error(error: impl Into<BoxError>) -> Error {
 pub(crate) struct Binder<'a> {
     pub(crate) store: &'a mut Store,
     pub(crate) env: &'a FunctionEnv<State>,
-    pub(crate) compiler: &'a Compiler,
+    pub(crate) module: &'a Module,
     pub(crate) tunables: &'a GuestTunables,
     pub(crate) space: &'a Arc<Space>,
 }
@@ -108,8 +109,10 @@ impl Binder<'_> {
                 externs.extend(memory.clone().map(Extern::Memory));
                 continue;
             };
+            let declared = self.declared(import).cloned();
+            self.check_types(import, functions)?;
             let function = functions
-                .bind(self.store, self.env, module, name, ty)
+                .bind(self.store, self.env, module, name, ty, declared.as_ref())
                 .or_else(|| {
                     let carried = match source(module, name)? {
                         Source::Access => access.as_ref(),
@@ -154,6 +157,28 @@ impl Binder<'_> {
         Ok(externs)
     }
 
+    fn declared(&self, import: &ImportType) -> Option<&Arc<Declaration>> {
+        let name = format!("{}.{}", import.module(), import.name());
+        self.module.declared().imports.get(&name)
+    }
+
+    /// Checks that a function which is offered with types is the one that is imported.
+    fn check_types(&self, import: &ImportType, functions: &Functions) -> Result<(), Error> {
+        let declared = self.declared(import).map(|declared| &**declared);
+        let state = &*self.env.as_ref(self.store).user;
+        let names = (import.module(), import.name());
+        match functions.mismatch(names, declared, state) {
+            None => Ok(()),
+            Some(mismatch) => Err(Error::Mismatch {
+                function: match declared {
+                    Some(declared) => format!("the import {declared}"),
+                    None => format!("the import {}.{}", names.0, names.1),
+                },
+                mismatch,
+            }),
+        }
+    }
+
     /// The carried modules' instances, as far as they are needed and possible.
     fn carried(
         &mut self,
@@ -173,16 +198,18 @@ impl Binder<'_> {
         };
         let mut access = None;
         if needs.access {
-            let module = self.compiler.access()?;
+            let module = self.module.compiler().access()?;
             let resolve = genkan::resolve(self.store, self.env);
             let externs = [space.clone(), fault.clone(), resolve.into()];
             access = Some(instantiate(self.store, module, &externs)?);
         }
         let mut copy = None;
+        // The host's functions in its place charge what they copy.
         if needs.copy
+            && !self.env.as_ref(self.store).counted
             && let Some(memory) = memory
         {
-            let module = self.compiler.copy()?;
+            let module = self.module.compiler().copy()?;
             let end = end::function(self.store, self.env);
             let externs = [space, memory.clone().into(), fault, end.into()];
             copy = Some(instantiate(self.store, module, &externs)?);

@@ -1,9 +1,11 @@
 //! Functions that the embedder offers.
 
 use super::caller::Caller;
+use super::offered::{HostFunction, Offered, bind, panic_message};
 use super::state::{Env, State, ended};
-use crate::types::{BoxError, Error, Value, ValueType};
-use std::any::Any;
+use crate::calls::Declaration;
+use crate::types::{BoxError, Error, Mismatch, Value, ValueType};
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +19,15 @@ type Callback = dyn Fn(&Caller<'_>, &[Value]) -> HostResult + Send + Sync;
 
 /// Functions that the embedder offers to a guest, by module and name.
 #[derive(Clone, Default)]
-pub struct Functions(HashMap<(String, String), Arc<Callback>>);
+pub struct Functions(HashMap<(String, String), Offer>);
+
+#[derive(Clone)]
+enum Offer {
+    /// It gets whatever values the guest passes.
+    Values(Arc<Callback>),
+    /// It has types, and so has the guest's import.
+    Typed(Arc<dyn Offered>),
+}
 
 impl Functions {
     /// Offers a function. It gets the arguments of the type that the guest imports
@@ -31,8 +41,58 @@ impl Functions {
         name: &str,
         function: impl Fn(&Caller<'_>, &[Value]) -> HostResult + Send + Sync + 'static,
     ) {
-        self.0
-            .insert((module.into(), name.into()), Arc::new(function));
+        self.0.insert(
+            (module.into(), name.into()),
+            Offer::Values(Arc::new(function)),
+        );
+    }
+
+    /// Offers a function with Rust's types, in the module `host`, where guests look
+    /// for what `#[genkan_guest::import]` declares. Its first parameter is the guest
+    /// that calls it. That its types are those that the guest declares is checked
+    /// when the guest is made.
+    ///
+    /// ```
+    /// # use genkan_host::{Cx, Functions};
+    /// # use std::collections::HashMap;
+    /// type Table = HashMap<String, Vec<u8>>;
+    /// let mut functions = Functions::default();
+    /// functions.offer("lookup", |cx: &mut Cx<Table>, key: &str| -> Option<Vec<u8>> {
+    ///     cx.state().get(key).cloned()
+    /// });
+    /// ```
+    ///
+    /// When it panics, or returns [`crate::Stop`], the guest is stopped, and its call
+    /// ends with [`Error::HostPanic`] or [`Error::HostFunction`].
+    pub fn offer<S, T>(&mut self, name: &str, function: impl HostFunction<S, T>) {
+        self.offer_in("host", name, function);
+    }
+
+    /// As [`Functions::offer`], in another module.
+    pub fn offer_in<S, T>(&mut self, module: &str, name: &str, function: impl HostFunction<S, T>) {
+        let offer = Offer::Typed(function.offered().0);
+        self.0.insert((module.into(), name.into()), offer);
+    }
+
+    /// Why a function that is offered with types cannot be the one that the guest
+    /// imports.
+    pub(crate) fn mismatch(
+        &self,
+        (module, name): (&str, &str),
+        declared: Option<&Declaration>,
+        state: &dyn Any,
+    ) -> Option<Mismatch> {
+        let Some(Offer::Typed(offered)) = self.0.get(&(module.into(), name.into())) else {
+            return None;
+        };
+        let Some(declared) = declared else {
+            return Some(Mismatch::Undeclared);
+        };
+        let (id, expected) = offered.state();
+        if id != TypeId::of::<()>() && id != state.type_id() {
+            return Some(Mismatch::State { expected });
+        }
+        offered.misfit(declared)
     }
 
     pub(crate) fn has(&self, module: &str, name: &str) -> bool {
@@ -46,8 +106,15 @@ impl Functions {
         module: &str,
         name: &str,
         ty: &FunctionType,
+        declared: Option<&Arc<Declaration>>,
     ) -> Option<Function> {
-        let function = self.0.get(&(module.into(), name.into()))?.clone();
+        let function = match self.0.get(&(module.into(), name.into()))?.clone() {
+            Offer::Values(function) => function,
+            Offer::Typed(offered) => {
+                let name = format!("{module}.{name}");
+                return Some(bind(store, env, name, Arc::clone(declared?), offered));
+            }
+        };
         let results = ty.results().to_vec();
         let name = format!("{module}.{name}");
         let call = move |env: Env<'_>, args: &[wasmer::Value]| {
@@ -87,13 +154,5 @@ impl Functions {
 impl fmt::Debug for Functions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(message), _) => (*message).into(),
-        (_, Some(message)) => message.clone(),
-        _ => "with a value that is no text".into(),
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn function(
         ("genkan", "map") => typed!(map),
         ("genkan", "try_map") => typed!(try_map),
         ("genkan", "unmap") => typed!(unmap),
+        ("genkan", "take_answer") => typed!(take_answer),
         _ => return None,
     })
 }
@@ -115,6 +116,10 @@ fn try_map(env: Env<'_>, pointer: i64, len: u32, write: i32) -> i64 {
 
 fn unmap(env: Env<'_>, address: u32) -> Result<(), Error> {
     env.data().space.unmap(address)
+}
+
+fn take_answer(mut env: Env<'_>, address: u32) -> Result<(), RuntimeError> {
+    env.data_mut().take_answer(address).map_err(ended)
 }
 
 /// What a guest calls that panics and was built to report it.

@@ -3,15 +3,23 @@
 
 mod binder;
 mod caller;
+mod context;
 mod end;
+mod exports;
 mod functions;
 mod genkan;
+mod offered;
+mod record;
 mod state;
 mod wasi;
 
 pub(crate) use binder::{Binder, Needs};
 pub use caller::Caller;
+pub use context::Cx;
 pub(crate) use end::Trapped;
+pub use exports::Function;
+pub(crate) use exports::{Called, Exports};
 pub use functions::{Functions, HostResult};
-pub(crate) use state::{State, Wasi};
+pub use offered::HostFunction;
+pub(crate) use state::{Ended, State, Wasi};
 pub(crate) use wasi::Exit;

@@ -1,11 +1,13 @@
 //! What host functions know of the guest that calls them.
 
+use super::exports::Exports;
 use crate::regions::Space;
 use crate::stop::Stop;
 use crate::sys::Inaccessible;
 use crate::types::Error;
+use std::any::Any;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wasmer::{FunctionEnvMut, Memory, RuntimeError};
 
 /// What a guest of WASI's can see and reach.
@@ -16,6 +18,9 @@ pub(crate) struct Wasi {
     pub(crate) stderr: Box<dyn Write + Send>,
 }
 
+/// Says what a call ended in, from what the engine says.
+pub(crate) type Ended = Arc<dyn Fn(RuntimeError, &Space) -> Error + Send + Sync>;
+
 /// What host functions know of the guest that calls them.
 pub(crate) struct State {
     pub(crate) space: Arc<Space>,
@@ -24,6 +29,14 @@ pub(crate) struct State {
     pub(crate) stop: Arc<Stop>,
     /// Whether it has fuel.
     pub(crate) counted: bool,
+    /// The instance's functions, once it is there.
+    pub(crate) exports: OnceLock<Arc<Exports>>,
+    /// What the embedder's functions keep of this guest.
+    pub(crate) user: Box<dyn Any + Send>,
+    /// Says what a call within another ended in.
+    pub(crate) ended: Ended,
+    /// The row of a host function's answer, which the guest has yet to fetch.
+    pub(crate) waiting: Vec<u8>,
 }
 
 impl State {

@@ -1,6 +1,6 @@
 //! Regions: bytes that the host grants to guests.
 
-use super::slots;
+use super::slots::{self, Moment};
 use crate::sys::{SharedBytes, Slice, SliceMut, whole_pages};
 use crate::types::{Error, MAX_REGION_LEN, Pointer, Tag, file_error};
 use std::fmt;
@@ -25,10 +25,13 @@ use std::sync::{Arc, Mutex, Weak};
 pub struct Region(Arc<Shared>);
 
 /// What the region and the guests that it was granted to share.
+#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) bytes: Bytes,
     pub(super) len: usize,
     tag: Tag,
+    /// Who was made before may have an older region's pointer that looks the same.
+    pub(super) since: Moment,
     /// Who holds it.
     holders: Mutex<Vec<Weak<dyn Holder>>>,
 }
@@ -39,6 +42,7 @@ pub(super) trait Holder: Send + Sync {
     fn revoke(&self, tag: Tag);
 }
 
+#[derive(Debug)]
 pub(super) enum Bytes {
     Memory(SharedBytes),
     File(File, PathBuf),
@@ -105,10 +109,12 @@ impl Region {
     }
 
     fn new(bytes: Bytes, len: usize) -> Result<Self, Error> {
+        let given = slots::take().ok_or(Error::NoMoreRegions)?;
         Ok(Self(Arc::new(Shared {
             bytes,
             len,
-            tag: slots::take().ok_or(Error::NoMoreRegions)?,
+            tag: given.tag,
+            since: given.since,
             holders: Mutex::default(),
         })))
     }

@@ -2,9 +2,10 @@
 //! and the regions' bytes in its region space, and the windows in its own memory.
 
 use super::region::{Bytes, Holder, Region, Shared};
-use super::slots;
+use super::slots::{self, Moment};
 use crate::sys::{
-    AddressSpace, FreeList, MemoryCell, MemoryState, Protection, page_size, whole_pages,
+    AddressSpace, FreeList, Inaccessible, MemoryCell, MemoryState, Protection, page_size,
+    whole_pages,
 };
 use crate::types::{
     Access, Error, Pointer, PointerError, PointerProblem, TABLE_LEN, Tag, WindowProblem,
@@ -38,7 +39,10 @@ pub(crate) struct Space {
     pub(crate) regions: Option<Arc<MemoryState>>,
     /// The guest's linear memory, if it has one.
     pub(crate) memory: MemoryCell,
+    born: Moment,
     granted: Mutex<Granted>,
+    /// What it holds while it runs.
+    running: Mutex<Held>,
 }
 
 #[derive(Debug, Default)]
@@ -82,14 +86,17 @@ struct Window {
     gone: bool,
 }
 
-/// The regions that a running guest holds; when it ends, the host may have their
-/// bytes again.
-pub(crate) struct Running(Vec<(Arc<Shared>, bool)>);
+/// The regions that a running guest holds, each with whether it may write it.
+#[derive(Debug, Default)]
+struct Held(Vec<(Arc<Shared>, bool)>);
+
+/// A running guest; when it ends, the host may have its regions' bytes again.
+pub(crate) struct Running(Arc<Space>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for (shared, writes) in &self.0 {
-            shared.leave(*writes);
+        for (shared, writes) in self.0.running().0.drain(..) {
+            shared.leave(writes);
         }
     }
 }
@@ -108,11 +115,17 @@ impl Space {
         Ok(Arc::new(Self {
             regions,
             memory: MemoryCell::default(),
+            born: slots::now(),
             granted: Mutex::new(Granted {
                 free,
                 ..Granted::default()
             }),
+            running: Mutex::default(),
         }))
+    }
+
+    fn running(&self) -> MutexGuard<'_, Held> {
+        self.running.lock().expect("no panic under this lock")
     }
 
     fn lock(&self) -> MutexGuard<'_, Granted> {
@@ -125,6 +138,9 @@ impl Space {
         let shared = region.shared();
         if access == Access::ReadWrite && matches!(shared.bytes, Bytes::File(..)) {
             return Err(Error::RegionReadOnly);
+        }
+        if shared.since > self.born {
+            return Err(Error::GuestTooOld);
         }
         let tag = shared.tag();
         self.revoke(tag);
@@ -163,17 +179,65 @@ impl Space {
     }
 
     /// The guest begins to run.
-    pub(crate) fn enter(&self) -> Result<Running, Error> {
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Running, Error> {
         let granted = self.lock();
-        let mut running = Running(Vec::with_capacity(granted.grants.len()));
+        let running = Running(Arc::clone(self));
         for grant in granted.grants.values() {
             let writes = grant.access == Access::ReadWrite;
             if !grant.shared.enter(writes) {
                 return Err(Error::RegionInUse);
             }
-            running.0.push((Arc::clone(&grant.shared), writes));
+            self.running().0.push((Arc::clone(&grant.shared), writes));
         }
         Ok(running)
+    }
+
+    /// Lets a guest at a region that is running, and waits for the host.
+    pub(crate) fn grant_running(
+        self: &Arc<Self>,
+        region: &Region,
+        access: Access,
+    ) -> Result<(), Error> {
+        let shared = region.shared();
+        let writes = access == Access::ReadWrite;
+        if !shared.enter(writes) {
+            return Err(Error::RegionInUse);
+        }
+        self.running().0.push((Arc::clone(shared), writes));
+        self.grant(region, access)
+    }
+
+    /// Copies bytes of a region out, for the host.
+    pub(crate) fn read_region(&self, pointer: Pointer, to: &mut [u8]) -> Result<(), Error> {
+        self.region_part(pointer, to.len(), false, |regions, at| regions.read(at, to))
+    }
+
+    /// Copies bytes into a region, for the host.
+    pub(crate) fn write_region(&self, pointer: Pointer, from: &[u8]) -> Result<(), Error> {
+        self.region_part(pointer, from.len(), true, |regions, at| {
+            regions.write(at, from)
+        })
+    }
+
+    fn region_part(
+        &self,
+        pointer: Pointer,
+        len: usize,
+        write: bool,
+        copy: impl FnOnce(&AddressSpace, usize) -> Result<(), Inaccessible>,
+    ) -> Result<(), Error> {
+        let gone = || Error::RegionGone(Default::default());
+        let mut granted = self.lock();
+        // A region is shorter than that, so this is out of bounds.
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        granted.check(pointer, 0, len, write)?;
+        granted.resolve(self, pointer.tag())?;
+        let grant = granted.check(pointer, 0, len, write)?;
+        let (Some(regions), Some(range)) = (&self.regions, &grant.range) else {
+            return Err(gone());
+        };
+        let at = range.start + pointer.offset() as usize;
+        copy(&regions.space, at).map_err(|_| gone())
     }
 
     /// Answers an access that the carried modules have not let pass: it is let pass

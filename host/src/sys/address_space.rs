@@ -186,6 +186,36 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Copies values out of any type that has no invalid bytes.
+    pub(crate) fn read_vec<T: bytemuck::Pod>(
+        &self,
+        at: usize,
+        len: usize,
+    ) -> Result<Vec<T>, Inaccessible> {
+        let bytes = len.checked_mul(size_of::<T>()).ok_or(Inaccessible)?;
+        let range = at..at.checked_add(bytes).ok_or(Inaccessible)?;
+        let pages = self.lock(&(0..0));
+        // Before anything is allocated: a guest can claim any length.
+        if !pages.all(range.clone(), |protection| protection != Protection::None) {
+            return Err(Inaccessible);
+        }
+        let mut values = Vec::new();
+        values.try_reserve_exact(len).map_err(|_| Inaccessible)?;
+        if !pages.all(range, |protection| protection != Protection::ReadFile) {
+            values.resize(len, T::zeroed());
+            self.read_carefully(at, bytemuck::cast_slice_mut(&mut values))?;
+            return Ok(values);
+        }
+        // SAFETY: as for `read`; the vector has room for `len` values, and any bytes
+        // are such a value.
+        unsafe {
+            let from = self.base.as_ptr().add(at);
+            std::ptr::copy_nonoverlapping(from, values.as_mut_ptr().cast(), bytes);
+            values.set_len(len);
+        }
+        Ok(values)
+    }
+
     /// Has the system copy the bytes out: where it cannot, it does not signal it.
     #[cfg(target_os = "linux")]
     fn read_carefully(&self, at: usize, to: &mut [u8]) -> Result<(), Inaccessible> {
@@ -219,6 +249,27 @@ impl AddressSpace {
         unsafe {
             let to = self.base.as_ptr().add(at);
             std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
+        }
+        Ok(())
+    }
+
+    /// Copies bytes in, each part to its place.
+    pub(crate) fn write_parts<'a>(
+        &self,
+        parts: impl Iterator<Item = (u32, &'a [u8])>,
+    ) -> Result<(), Inaccessible> {
+        let pages = self.lock(&(0..0));
+        for (at, from) in parts {
+            let at = at as usize;
+            let writable = |protection| protection == Protection::ReadWrite;
+            if !from.is_empty() && !pages.all(at..at + from.len(), writable) {
+                return Err(Inaccessible);
+            }
+            // SAFETY: as for `write`.
+            unsafe {
+                let to = self.base.as_ptr().add(at);
+                std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
+            }
         }
         Ok(())
     }

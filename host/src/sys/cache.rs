@@ -64,10 +64,10 @@ impl Cache {
         if hash != key.seal(&artifact) {
             return None;
         }
-        // SAFETY: the bytes are what `serialize` gave for a key that has the engine's
-        // version and the CPU's features in it: they match their hash, in a directory
-        // that only the user can write.
-        unsafe { wasmer::Module::deserialize(engine, artifact) }.ok()
+        // What `serialize` gave for a key that has the engine's version and the CPU's
+        // features in it: it matches its hash, in a directory that only the user can
+        // write.
+        from_artifact(engine, artifact)
     }
 
     /// Stores an artifact: whole, or not at all.
@@ -83,6 +83,16 @@ impl Cache {
     fn path(&self, key: &Key) -> PathBuf {
         self.0.join(&key.0)
     }
+}
+
+/// A module from what this version of the engine serialized on this machine; `None` if
+/// the engine sees that it is something else.
+///
+/// Not `unsafe`, as all its callers are in this crate: bytes that somebody else can have
+/// written must not come here.
+pub(crate) fn from_artifact(engine: &wasmer::Engine, artifact: Vec<u8>) -> Option<wasmer::Module> {
+    // SAFETY: as above.
+    unsafe { wasmer::Module::deserialize(engine, artifact) }.ok()
 }
 
 fn hex(bytes: &[u8]) -> String {

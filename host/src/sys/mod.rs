@@ -9,9 +9,12 @@
 //! - [`Words`]: what a guest's own code looks at.
 //! - [`faults`]: what the signal handler learns of a fault.
 //! - [`fork`]: what a forked process finds.
+//! - `apart`: work in a process of its own.
 //! - [`Cache`]: compiled code, on disk.
 
 mod address_space;
+#[cfg(target_os = "linux")]
+pub(crate) mod apart;
 mod cache;
 pub(crate) mod faults;
 pub(crate) mod fork;
@@ -23,7 +26,7 @@ mod tunables;
 mod words;
 
 pub(crate) use address_space::{AddressSpace, Inaccessible, Protection};
-pub(crate) use cache::{Cache, Key};
+pub(crate) use cache::{Cache, Key, from_artifact};
 pub(crate) use memory::{MemoryCell, MemoryState};
 pub(crate) use pages::{page_size, whole_pages};
 pub(crate) use ranges::FreeList;

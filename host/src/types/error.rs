@@ -40,7 +40,7 @@ pub enum Error {
     #[error("cannot compile the module")]
     Compile(#[source] BoxError),
     /// The module is larger than [`crate::Config::largest`], or made so that reading it takes
-    /// long.
+    /// long; or compiling it took more than [`crate::Config::compile_limits`].
     #[error("the module {0}")]
     CompileLimit(String),
     /// The module wants what the host does not offer.
@@ -90,13 +90,80 @@ pub enum Error {
         expected: &'static str,
     },
 
+    /// A function has other types than the caller's; or one that the guest imports, than
+    /// the one that is offered.
+    #[error("{function} {mismatch}")]
+    Mismatch {
+        /// The function, with the types that its guest says it has.
+        function: String,
+        /// What does not fit.
+        mismatch: Mismatch,
+    },
+    /// A function was called for another guest than the one that it is of.
+    #[error("the function is another guest's: each guest gives its own, with Guest::function")]
+    OtherGuest,
+    /// An argument that cannot be encoded.
+    #[error("argument {index} of {function} cannot be encoded: {problem}")]
+    Encode {
+        /// Which one, from 1.
+        index: usize,
+        /// The function, with its types.
+        function: String,
+        /// What the codec says.
+        problem: String,
+    },
+    /// The guest has no memory for a call's arguments.
+    #[error("{function}: the guest has no room for {len} bytes of arguments")]
+    NoRoom {
+        /// The function, with its types.
+        function: String,
+        /// How many bytes they have.
+        len: usize,
+    },
+    /// What a function gave is not of the type that it says.
+    #[error("{function}: {problem}")]
+    Answer {
+        /// The function, with its types.
+        function: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A function of the guest's returned an error, and the caller did not ask for
+    /// its type.
+    #[error("{function} failed: {error}")]
+    Returned {
+        /// The function.
+        function: String,
+        /// What it returned.
+        error: ReturnedError,
+    },
+    /// A guest passed a function of the host's what is not of its type.
+    #[error("the guest's argument {index} for {function}: {problem}")]
+    GuestArgument {
+        /// Which one, from 1.
+        index: usize,
+        /// The function, with the types that the guest declares.
+        function: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A guest and functions of the host's call each other without end.
+    #[error("{0} calls are within each other: a guest and the host's functions call each other")]
+    TooDeep(u32),
+
     /// A region above [`MAX_REGION_LEN`] bytes.
     #[error("a region of {0} bytes is too large: at most {max} are possible", max = MAX_REGION_LEN)]
     RegionTooLarge(u64),
-    /// All of the pointers that a process can give have been given: some two
-    /// thousand million regions have been made, or 65,535 live.
-    #[error("no more regions: 65,535 are alive, or this process has made 2^31 of them")]
+    /// The process has as many regions as it can have at a time.
+    #[error("no more regions: 65,535 are alive")]
     NoMoreRegions,
+    /// The guest lives for so long that pointers begin to repeat: it may have an older
+    /// region's that is the same as this one's.
+    #[error(
+        "the guest has outlived 2^31 regions, and may have an old pointer that is the same as \
+         this region's: make the guest anew"
+    )]
+    GuestTooOld,
     /// The host and a running guest would touch the same bytes.
     #[error("the region is in use: a guest that holds it is running, or the host holds its bytes")]
     RegionInUse,
@@ -180,8 +247,9 @@ pub enum Error {
     /// [`crate::Limits::deadline`] ask for them.
     #[error("the guest's code has no checks for {0}: ask for them in its limits")]
     Unchecked(&'static str),
-    /// The system gives no thread to watch deadlines with, or to compile in.
-    #[error("the system gives no more threads: {0}")]
+    /// The system gives no thread to watch deadlines with, or no threads or process to
+    /// compile in.
+    #[error("the system gives no more threads or processes: {0}")]
     Thread(std::io::Error),
     /// The guest did not end in time.
     #[error("the guest did not end within {0:?}")]
@@ -281,6 +349,75 @@ pub struct Import {
     pub kind: ImportKind,
     /// The function of that name that the host has, of another type.
     pub offered: Option<Signature>,
+}
+
+/// How a function differs from what its caller, or its importer, says it is.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// It has another number of parameters.
+    #[error("takes {}, not {found}", arguments(*expected))]
+    Count {
+        /// How many the guest says it has.
+        expected: usize,
+        /// How many the host says.
+        found: usize,
+    },
+    /// A parameter has another type.
+    #[error("takes a {expected} as argument {index}, not a {found}")]
+    Argument {
+        /// Which one, from 1.
+        index: usize,
+        /// The type that the guest says it has.
+        expected: String,
+        /// The host's, of Rust.
+        found: &'static str,
+    },
+    /// Its result has another type.
+    #[error("gives a {expected}, not a {found}")]
+    Result {
+        /// The type that the guest says it has.
+        expected: String,
+        /// The host's, of Rust.
+        found: &'static str,
+    },
+    /// The guest does not say its types, so that only numbers can be passed.
+    #[error("does not say its types, as #[genkan_guest::export] and #[import] would")]
+    Undeclared,
+    /// It wants a state of another type than the guest was given.
+    #[error("wants a state of type {expected}, which Setup::state must be given")]
+    State {
+        /// The type that it wants, of Rust.
+        expected: &'static str,
+    },
+}
+
+/// An error that a guest's function returned. Shown as its text, if it is one or is
+/// in JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnedError {
+    text: String,
+    encoded: Option<(Vec<u8>, String)>,
+}
+
+impl ReturnedError {
+    pub(crate) fn new(text: String, encoded: Option<(Vec<u8>, &str)>) -> Self {
+        let encoded = encoded.map(|(bytes, codec)| (bytes, codec.to_owned()));
+        Self { text, encoded }
+    }
+
+    /// Its bytes, and the name of the codec that they are in: `json` or `postcard`.
+    /// `None` for a text or a number.
+    pub fn encoded(&self) -> Option<(&[u8], &str)> {
+        let (bytes, codec) = self.encoded.as_ref()?;
+        Some((bytes, codec))
+    }
+}
+
+impl fmt::Display for ReturnedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// What an import is.

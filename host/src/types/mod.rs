@@ -10,11 +10,11 @@ mod value;
 pub use access::Access;
 pub(crate) use error::{BoxError, file_error};
 pub use error::{
-    Error, FormatProblem, Frame, Import, ImportKind, PointerError, PointerProblem, SourceLocation,
-    Trace, WindowProblem,
+    Error, FormatProblem, Frame, Import, ImportKind, Mismatch, PointerError, PointerProblem,
+    ReturnedError, SourceLocation, Trace, WindowProblem,
 };
 pub use limits::Limits;
 pub use pointer::{MAX_REGION_LEN, Pointer};
 pub(crate) use pointer::{TABLE_LEN, Tag};
 pub use signature::{Signature, ValueType};
-pub use value::{Results, Value};
+pub use value::Value;

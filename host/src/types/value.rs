@@ -83,55 +83,6 @@ impl Value {
     }
 }
 
-/// What a call gives back: nothing, one number, or any values as a `Vec`. It is
-/// implemented for these alone.
-pub trait Results: Sized + private::Sealed {
-    /// What it is called in messages.
-    #[doc(hidden)]
-    const NAME: &'static str;
-    /// From the values that the function returned, if they are of this type.
-    #[doc(hidden)]
-    fn from_values(values: &[Value]) -> Option<Self>;
-}
-
-mod private {
-    pub trait Sealed {}
-}
-
-impl private::Sealed for () {}
-impl private::Sealed for Vec<Value> {}
-
-impl Results for () {
-    const NAME: &'static str = "nothing";
-    fn from_values(values: &[Value]) -> Option<Self> {
-        values.is_empty().then_some(())
-    }
-}
-
-impl Results for Vec<Value> {
-    const NAME: &'static str = "numbers";
-    fn from_values(values: &[Value]) -> Option<Self> {
-        Some(values.to_vec())
-    }
-}
-
-macro_rules! results {
-    ($($type:ident: $variant:ident),* $(,)?) => {
-        $(impl private::Sealed for $type {}
-        impl Results for $type {
-            const NAME: &'static str = stringify!($type);
-            fn from_values(values: &[Value]) -> Option<Self> {
-                match values {
-                    [Value::$variant(value)] => Some(*value as $type),
-                    _ => None,
-                }
-            }
-        })*
-    };
-}
-
-results! { i32: I32, u32: I32, i64: I64, u64: I64, f32: F32, f64: F64 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

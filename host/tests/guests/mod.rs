@@ -7,6 +7,7 @@ use genkan::shell::Shell;
 use genkan::toolchain;
 use genkan_host::{Engine, Guest, Module};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use xtask::repository::Checkout;
 
 /// The module of a guest in `guest/examples`.
@@ -104,4 +105,43 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// A guest in C that includes `genkan.h`, if there is a clang for it.
+pub fn c(name: &str, source: &str) -> Option<PathBuf> {
+    let [code, object] = ["c", "o"].map(|end| folder().join(format!("{name}.{end}")));
+    std::fs::write(&code, source).unwrap();
+    let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/include");
+    let compiled = ["clang-19", "clang"].into_iter().any(|clang| {
+        let mut command = Command::new(clang);
+        command.args(["--target=wasm32", "-O2", "-Wall", "-Werror", "-c"]);
+        command
+            .arg("-I")
+            .arg(&include)
+            .arg(&code)
+            .arg("-o")
+            .arg(&object);
+        command.status().is_ok_and(|status| status.success())
+    });
+    compiled.then(|| build(&object, name, LinkSettings::default(), None))
+}
+
+/// The module of a package in `tests/packages`, which has dependencies of the registry.
+/// cargo calls genkan's linker for it, which a test's program is not: that is `xtask`.
+pub fn package(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = folder().join(format!("{name}.wasm"));
+    let status = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "xtask", "--", "--quiet"])
+        .arg("build-guest")
+        .arg(root.join("tests/packages").join(name))
+        .arg("-o")
+        .arg(&output)
+        .current_dir(root)
+        .status();
+    assert!(
+        status.unwrap().success(),
+        "the package {name} cannot be built"
+    );
+    output
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 
 use crate::compile::{self, Settings};
+use crate::component;
 use crate::context::Context;
 use crate::files;
 use crate::fingerprint::{self, Fingerprint};
@@ -248,8 +249,29 @@ fn build_here(
         });
     }
     let no_compiler = choice.as_ref().err().map(ToString::to_string);
+    let of_components = choice
+        .as_ref()
+        .ok()
+        .filter(|choice| component::is_target(&choice.triple))
+        .map(|choice| choice.toolchain.clone());
     let (parts, sources) = parts(context, request, choice)?;
     let environment = &parts.environment;
+    if let Some(toolchain) = of_components {
+        let (component, libraries) =
+            component::link(context.shell, &toolchain, &parts, &request.link, &folder)?;
+        validate(&component).context("wasm-component-ld made no valid component")?;
+        files::write(&output, &component)?;
+        let fingerprint = Fingerprint::new(settings, &output, environment, &sources, &libraries);
+        if let Some(fingerprint) = fingerprint {
+            fingerprint.save(&fingerprints)?;
+        }
+        return Ok(Built {
+            path: output,
+            sources,
+            fresh: false,
+            arguments: Vec::new(),
+        });
+    }
     let linked = link(context.shell, &parts, &request.link, false);
     let (linked, libraries) = match no_compiler {
         // Then what is missing are the compiler's libraries.

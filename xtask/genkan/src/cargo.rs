@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 
+use crate::component;
 use crate::context::Context;
 use crate::linker_file;
 use crate::toolchain;
@@ -20,9 +21,6 @@ const CORE: [&str; 6] = [
     "wasm32-unknown-unknown",
     "wasm32v1-none",
 ];
-
-/// Targets that rustc links with wasm-component-ld, which has a wasm-ld do it.
-const COMPONENTS: [&str; 2] = ["wasm32-wasip2", "wasm32-wasip3"];
 
 /// Runs cargo with `arguments`; the exit code is cargo's.
 pub fn run(context: &Context<'_>, arguments: &[OsString]) -> anyhow::Result<ExitCode> {
@@ -39,7 +37,7 @@ pub fn run(context: &Context<'_>, arguments: &[OsString]) -> anyhow::Result<Exit
     for triple in CORE {
         command.env(linker_file::variable(triple), &wasm_ld);
     }
-    for triple in COMPONENTS {
+    for triple in component::TARGETS {
         command.env(linker_file::variable(triple), &component_ld);
     }
     context
@@ -54,7 +52,7 @@ pub fn component_linker(
     name: &Path,
     arguments: impl Iterator<Item = OsString>,
 ) -> anyhow::Result<ExitCode> {
-    let real = "wasm-component-ld";
+    let real = component::LINKER;
     // rustc puts the folder of the toolchain's own tools on PATH.
     let program = toolchain::on_path(real).with_context(|| {
         format!("no {real} on PATH: the toolchain that links a component brings it along")
@@ -77,10 +75,8 @@ pub fn configuration() -> String {
     {
         text += &format!("    [target.{triple}]\n    linker = \"genkan-ld\"\n");
     }
-    for triple in COMPONENTS {
-        text += &format!(
-            "    [target.{triple}]\n    rustflags = [\"-Clink-arg=--wasm-ld-path=genkan-ld\"]\n"
-        );
+    for triple in component::TARGETS {
+        text += &format!("    [target.{triple}]\n    {}\n", component::CONFIGURATION);
     }
     if toolchain::on_path("genkan-ld").is_none() {
         text += "\ngenkan-ld is not on PATH: `cargo install` puts it beside genkan, and any file\n\

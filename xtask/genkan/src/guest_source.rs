@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use genkan_guest::FILES;
+use genkan_guest::{FILES, MACROS};
 
 use crate::compile::Api;
 use crate::files;
@@ -14,10 +14,7 @@ use crate::files;
 pub fn unpack(folder: &Path) -> anyhow::Result<Api> {
     // Below `guest`, as in genkan's repository: that path gets into modules, and
     // the same guest is to be the same bytes by either.
-    let text: String = FILES
-        .iter()
-        .flat_map(|&(path, text)| [path, text])
-        .collect();
+    let text: String = all().flat_map(|(path, text)| [path, text]).collect();
     let hash = files::sha256(text.as_bytes());
     let root = folder.join("api").join(&hash[..12]);
     write(&root.join("guest"))?;
@@ -27,9 +24,14 @@ pub fn unpack(folder: &Path) -> anyhow::Result<Api> {
     })
 }
 
+/// The package's files, and those of its macros within it.
+fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().chain(MACROS).copied()
+}
+
 /// Writes the package into `folder`, as far as it is not there.
 pub fn write(folder: &Path) -> anyhow::Result<()> {
-    for (path, text) in FILES {
+    for (path, text) in all() {
         let place = folder.join(path);
         let is_there = std::fs::read(&place).is_ok_and(|bytes| bytes == text.as_bytes());
         if !is_there {

@@ -9,6 +9,7 @@ pub mod build_guest;
 pub mod cargo;
 pub mod cli;
 pub mod compile;
+mod component;
 pub mod context;
 pub mod diff;
 pub mod files;

@@ -14,6 +14,7 @@ use crate::build_guest::{
     short_hash, validate,
 };
 use crate::compile;
+use crate::component;
 use crate::context::Context;
 use crate::files;
 use crate::linker_file;
@@ -47,7 +48,13 @@ pub fn build(
 
     let sources = source::rust_files(target.src_path.parent().map_or("".as_ref(), AsRef::as_ref));
     let command = rustc_command(context, request, &metadata, package, target, choice, &place)?;
-    let command = with_link_arguments(command, request, target, &sources)?;
+    let linked = if component::is_target(&choice.triple) {
+        component::check(&request.link)?;
+        component::arguments(&request.link)
+    } else {
+        link_arguments(request, is_program(target), &sources)?
+    };
+    let command = with_link_arguments(command, linked);
     shell.detail("Running", toolchain::display(&command));
     let module = run(command, package, target)?;
 
@@ -193,20 +200,22 @@ fn rustc_command(
             linker_file::variable(&choice.triple),
             linker_file::wasm_ld(&place.folder)?,
         );
+    if component::is_target(&choice.triple) {
+        // It finds the one above beside it.
+        command.env(
+            linker_file::variable(&choice.triple),
+            linker_file::wasm_component_ld(&place.folder)?,
+        );
+    }
     Ok(command)
 }
 
-fn with_link_arguments(
-    mut command: Command,
-    request: &Request,
-    target: &Target,
-    sources: &[PathBuf],
-) -> anyhow::Result<Command> {
+fn with_link_arguments(mut command: Command, arguments: Vec<String>) -> Command {
     command.arg("--");
-    for argument in link_arguments(request, is_program(target), sources)? {
+    for argument in arguments {
         command.arg("-C").arg(format!("link-arg={argument}"));
     }
-    Ok(command)
+    command
 }
 
 fn is_program(target: &Target) -> bool {

@@ -113,9 +113,11 @@ pub enum Error {
     },
     /// An object for memories of another width than the module's.
     #[error(
-        "{origin}: wasm{} object file can't be linked in wasm{} mode",
-        if *is_64 { 64 } else { 32 },
-        if *is_64 { 32 } else { 64 }
+        "{origin}: {}",
+        match is_64 {
+            true => "must specify -mwasm64 to process wasm64 object files",
+            false => "wasm32 object file can't be linked in wasm64 mode",
+        }
     )]
     Machine {
         /// The object.

@@ -73,7 +73,7 @@ impl Library {
 
     /// Whether a guest that defines a function of this name does so for its
     /// host, not for what the compiler calls.
-    pub(crate) fn leaves_to_author(name: &str) -> bool {
+    pub fn leaves_to_author(name: &str) -> bool {
         matches!(
             Library::of(name),
             None | Some(Library::Libm | Library::Reserved)

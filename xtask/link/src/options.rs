@@ -75,9 +75,9 @@ pub struct MemoryOptions {
     pub export: Option<String>,
     /// Exported as `memory`, too, if the module imports WASI, which demands it.
     pub export_for_wasi: bool,
-    /// Whether its addresses have 64 bits; as the objects have them if `None`. They
-    /// are below 2^32 all the same.
-    pub is_64: Option<bool>,
+    /// Whether its addresses have 64 bits (`-mwasm64`). They are below 2^32 all the
+    /// same.
+    pub is_64: bool,
     /// Bytes of a page: 65,536, or 1 where the engine has custom page sizes.
     pub page_size: u64,
     /// Its first size in bytes, a multiple of a page; as small as fits if `None`.
@@ -352,7 +352,7 @@ impl Options {
                 import: Some(("env".into(), "__linear_memory".into())),
                 export: None,
                 export_for_wasi: true,
-                is_64: None,
+                is_64: false,
                 page_size: PAGE,
                 initial: None,
                 max: None,
@@ -436,7 +436,7 @@ impl Options {
                 import: None,
                 export: Some("memory".into()),
                 export_for_wasi: false,
-                is_64: None,
+                is_64: false,
                 page_size: PAGE,
                 initial: None,
                 max: None,

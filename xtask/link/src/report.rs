@@ -102,31 +102,32 @@ fn removed(parts: &Parts) -> Vec<Removed> {
     let mut removed = Vec::new();
     for (id, object) in parts.resolution.all_objects() {
         let reached = &parts.live.reached.objects[id];
-        let origin = || Some(object.name.into());
+        let mut remove = |name: &str| {
+            removed.push(Removed {
+                name: name.to_owned(),
+                origin: Some(object.name.into()),
+            });
+        };
         for (index, &is_live) in reached.functions.enumerate() {
             if !is_live {
-                let name = chunk_name(parts, Chunk::Function(Within::new(id, index)));
-                removed.push(Removed {
-                    name,
-                    origin: origin(),
-                });
+                remove(&chunk_name(parts, Chunk::Function(Within::new(id, index))));
             }
         }
         for (segment, &is_live) in object.segments.iter().zip(&reached.segments) {
             if !is_live {
-                removed.push(Removed {
-                    name: segment.name.to_owned(),
-                    origin: origin(),
-                });
+                remove(segment.name);
+            }
+        }
+        for (index, &is_live) in reached.globals.enumerate() {
+            let mut symbols = object.symbols.iter();
+            let named = symbols.find(|symbol| symbol.referent == Referent::Global(index));
+            if let (Some(symbol), false) = (named, is_live) {
+                remove(symbol.name);
             }
         }
     }
-    for (function, &is_live) in parts
-        .resolution
-        .synthetic
-        .iter()
-        .zip(&parts.live.reached.synthetic)
-    {
+    let synthetic = parts.resolution.synthetic.iter();
+    for (function, &is_live) in synthetic.zip(&parts.live.reached.synthetic) {
         if !is_live {
             removed.push(Removed {
                 name: function.name.clone(),

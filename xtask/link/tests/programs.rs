@@ -5,6 +5,7 @@
 #[path = "../fuzz/fuzz_targets/program.rs"]
 mod program;
 
+use genkan_link::Input;
 use proptest::prelude::*;
 use wasmparser::{Validator, WasmFeatures};
 
@@ -30,6 +31,14 @@ proptest! {
                 std::fs::write(folder.join(format!("{}.o", input.name)), input.bytes).unwrap();
             }
             prop_assert!(false, "{error}; the objects are in {}\n{program:#?}", folder.display());
+        }
+        if let Some(options) = program.once_more() {
+            let object = [Input::new("object", &linked.module)];
+            if let Ok(linked) = genkan_link::link(&object, &options) {
+                let valid = Validator::new_with_features(WasmFeatures::all()).validate_all(&linked.module);
+                let error = valid.err();
+                prop_assert!(error.is_none(), "of the object: {error:?}\n{program:#?}");
+            }
         }
         let again = genkan_link::link(&inputs, &options).unwrap();
         prop_assert!(again.module == linked.module, "another module");

@@ -71,7 +71,10 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
         print_icf: args.has(Opt::PrintIcfSections),
         trace: args.has(Opt::Trace),
         print_gc_sections: args.flag(Opt::PrintGcSections, Opt::NoPrintGcSections, false),
-        reproduce: args.value(Opt::Reproduce).map(PathBuf::from),
+        reproduce: match args.value(Opt::Reproduce) {
+            Some(path) => Some(path.into()),
+            None => std::env::var_os("LLD_REPRODUCE").map(PathBuf::from),
+        },
         threads,
         warnings: reader.warnings,
         options: reader.options,
@@ -139,6 +142,15 @@ impl Reader<'_> {
             let message = "entry point specified for relocatable output file";
             self.errors.push(message.into());
         }
+        for (opt, what) in [
+            (Opt::ExportTable, "--export-table"),
+            (Opt::GrowableTable, "--growable-table"),
+        ] {
+            if args.has(opt) {
+                self.errors
+                    .push(format!("--relocatable is incompatible with {what}"));
+            }
+        }
         for opt in [
             Opt::GcSections,
             Opt::CompressRelocations,
@@ -166,21 +178,19 @@ impl Reader<'_> {
         }
         let is_pie = self.options.kind == OutputKind::Executable;
         let looks = args.value(Opt::UnresolvedSymbols) == Some("import-dynamic");
-        for (is_asked, what) in [
-            (is_shared, "creating shared libraries, with -shared,"),
-            (is_pie, "creating PIEs, with -pie,"),
+        for (is_asked, warning) in [
+            (
+                is_shared,
+                "creating shared libraries, with -shared, is not yet stable",
+            ),
+            (is_pie, "creating PIEs, with -pie, is not yet stable"),
             (
                 looks,
-                "dynamic imports (--unresolved-symbols=import-dynamic)",
+                "dynamic imports are not yet stable (--unresolved-symbols=import-dynamic)",
             ),
         ] {
             if is_asked && !args.has(Opt::ExperimentalPic) {
-                let verb = if looks && what.starts_with("dynamic") {
-                    "are"
-                } else {
-                    "is"
-                };
-                self.warnings.push(format!("{what} {verb} not yet stable"));
+                self.warnings.push(warning.into());
             }
         }
         if is_shared && args.has(Opt::ExportMemory) {
@@ -294,9 +304,8 @@ impl Reader<'_> {
             }
         }
         match args.value(Opt::Machine) {
-            None => {}
-            Some("wasm32") => self.options.memory.is_64 = Some(false),
-            Some("wasm64") => self.options.memory.is_64 = Some(true),
+            None | Some("wasm32") => {}
+            Some("wasm64") => self.options.memory.is_64 = true,
             Some(other) => self
                 .errors
                 .push(format!("invalid target architecture: {other}")),

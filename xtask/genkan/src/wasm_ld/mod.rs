@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use anstyle::Style;
 
+use crate::component;
 use crate::files;
 use crate::shell::{BAD, Color, WARNING};
 use genkan_link::{Input, Report};
@@ -25,6 +26,13 @@ use genkan_link::{Input, Report};
 use args::Args;
 use config::Config;
 use options::Opt;
+
+/// `--version`.
+const VERSION: &str = concat!(
+    "genkan ",
+    env!("CARGO_PKG_VERSION"),
+    " (compatible with LLD 22 for WebAssembly)\n"
+);
 
 /// `--help`, of this program called as `name`.
 fn help(name: &str) -> String {
@@ -89,10 +97,14 @@ pub fn main(name: &str, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
             }
         }
     }
+    let mut by_rustc = false;
     // So rustc calls an lld that is four linkers in one.
     if texts.first().is_some_and(|first| first == "-flavor") {
         match texts.get(1).map(String::as_str) {
-            Some("wasm") => drop(texts.drain(..2)),
+            Some("wasm") => {
+                by_rustc = true;
+                drop(texts.drain(..2));
+            }
             other => {
                 let other = other.unwrap_or_default();
                 Console::default().error(format_args!(
@@ -104,6 +116,16 @@ pub fn main(name: &str, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
     }
     let args = args::parse(texts);
     let mut console = Console::new(&args);
+    if let Some(triple) = by_rustc.then(|| component_target(&args)).flatten() {
+        console.error(format_args!(
+            "{triple} wants a component, and this makes modules; take out `linker`, so that \
+             rustc calls {}, and have that call this linker, in .cargo/config.toml:\n\n    \
+             [target.{triple}]\n    {}",
+            component::LINKER,
+            component::CONFIGURATION
+        ));
+        return ExitCode::FAILURE;
+    }
     match run(name, &args, &mut console) {
         Ok(()) if console.errors == 0 => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
@@ -116,6 +138,16 @@ pub fn main(name: &str, arguments: impl IntoIterator<Item = OsString>) -> ExitCo
     }
 }
 
+/// The target of components that rustc links for, by the folders that its inputs are in.
+fn component_target(args: &Args) -> Option<&'static str> {
+    let paths: Vec<&Path> = args.values(Opt::Input).map(Path::new).collect();
+    let is_for = |triple: &&str| {
+        let is_in = |path: &&Path| path.iter().any(|part| *part == **triple);
+        paths.iter().any(is_in)
+    };
+    component::TARGETS.into_iter().find(|triple| is_for(triple))
+}
+
 fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>> {
     if !args.errors.is_empty() {
         return Err(args.errors.clone());
@@ -125,10 +157,7 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
         return Ok(());
     }
     if args.has(Opt::Version) || args.has(Opt::Verbose) {
-        print(&format!(
-            "genkan {} (compatible with LLD 22 for WebAssembly)\n",
-            env!("CARGO_PKG_VERSION")
-        ));
+        print(VERSION);
         if args.has(Opt::Version) || !args.has(Opt::Input) {
             return Ok(());
         }
@@ -150,7 +179,8 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
         || config.print_gc_sections
         || !config.options.trace_symbols.is_empty();
     if let Some(path) = &config.reproduce {
-        reproduce::write(path, args, &inputs.opened).map_err(|error| vec![format!("{error:#}")])?;
+        reproduce::write(path, args, &inputs.opened, VERSION)
+            .map_err(|error| vec![format!("{error:#}")])?;
     }
     if let Some(threads) = config.threads {
         // Fails only if the pool is there already, and nothing has used it yet.

@@ -198,7 +198,7 @@ const ROWS: &[Row] = &[
     row(Inputs, Opt::RspQuoting, &[(Any, "rsp-quoting", Separate), (Any, "rsp-quoting=", Joined)],
         "STYLE", "How response files quote: posix or windows"),
     row(Inputs, Opt::Machine, &[(One, "m", Either)],
-        "MACHINE", "wasm32 or wasm64; as the first object has it if nothing is said"),
+        "MACHINE", "wasm32, the default, or wasm64"),
 
     row(Output, Opt::Output, &[(One, "o", Either)],
         "MODULE", "Where to write the module; - is stdout"),

@@ -11,8 +11,9 @@ use super::args::{Arg, Args};
 use super::options::Opt;
 use crate::files;
 
-/// Writes the archive `path` of the files `opened` for the command line `args`.
-pub fn write(path: &Path, args: &Args, opened: &[PathBuf]) -> anyhow::Result<()> {
+/// Writes the archive `path` of the files `opened` for the command line `args`, and
+/// which program that was.
+pub fn write(path: &Path, args: &Args, opened: &[PathBuf], version: &str) -> anyhow::Result<()> {
     let context = || format!("cannot pack the inputs into {}", path.display());
     let folder = Path::new(path.file_stem().unwrap_or(OsStr::new("repro")));
     let mut archive = tar::Builder::new(Vec::new());
@@ -22,10 +23,9 @@ pub fn write(path: &Path, args: &Args, opened: &[PathBuf]) -> anyhow::Result<()>
         header.set_mode(0o644);
         archive.append_data(&mut header, folder.join(name), bytes)
     };
-    let version = concat!("genkan ", env!("CARGO_PKG_VERSION"), "\n");
-    add(Path::new("version.txt"), version.as_bytes()).with_context(context)?;
     let response: String = args.list.iter().map(line).collect();
     add(Path::new("response.txt"), response.as_bytes()).with_context(context)?;
+    add(Path::new("version.txt"), version.as_bytes()).with_context(context)?;
     let mut seen = BTreeSet::new();
     for file in opened {
         let name = within(file);

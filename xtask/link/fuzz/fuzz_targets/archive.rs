@@ -1,8 +1,8 @@
 //! Any bytes as an archive, whose members are taken as needed, and all of them.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use genkan_link::{Input, Options, Role, Unresolved};
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut file = b"!<arch>\n".to_vec();

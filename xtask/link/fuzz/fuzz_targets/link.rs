@@ -4,6 +4,7 @@
 
 mod program;
 
+use genkan_link::Input;
 use libfuzzer_sys::fuzz_target;
 use wasmparser::{Validator, WasmFeatures};
 
@@ -21,6 +22,17 @@ fuzz_target!(|noise: &[u8]| {
         Validator::new_with_features(WasmFeatures::all()).validate_all(&linked.module)
     {
         panic!("invalid module: {error}");
+    }
+    if let Some(options) = program.once_more() {
+        let object = [Input::new("object", &linked.module)];
+        // What the objects have that cannot be linked, their sum has.
+        if let Ok(linked) = genkan_link::link(&object, &options) {
+            let mut validator = Validator::new_with_features(WasmFeatures::all());
+            let valid = validator.validate_all(&linked.module);
+            if let Err(error) = valid {
+                panic!("invalid module of the object: {error}");
+            }
+        }
     }
     let again = genkan_link::link(&inputs, &options).expect("it linked before");
     assert!(again.module == linked.module, "another module");

@@ -2,8 +2,8 @@
 //! proportion (libFuzzer's own limit).
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use genkan_link::{Input, Options, Unresolved};
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let input = Input::new("fuzz.o", bytes);

@@ -5,7 +5,9 @@
 mod forge;
 
 use forge::{Code, Data, Symbol, Type, Undefined, flags, reloc};
-use genkan_link::{BuildId, Duplicates, Exports, Input, Options, Panic, Role, Strip, Unresolved};
+use genkan_link::{
+    BuildId, Duplicates, Exports, Icf, Input, Options, OutputKind, Panic, Role, Strip, Unresolved,
+};
 
 /// Names are few, so that objects meet.
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "__wrap_a", "__real_a"];
@@ -30,6 +32,7 @@ pub struct Program {
     unresolved: u8,
     panic: u8,
     exports: u8,
+    kind: u8,
 }
 
 #[derive(Debug)]
@@ -203,6 +206,7 @@ impl Program {
             unresolved: noise.byte(),
             panic: noise.byte(),
             exports: noise.byte(),
+            kind: noise.byte(),
             objects: noise.several(Object::from),
         }
     }
@@ -290,7 +294,44 @@ impl Program {
         options.panic = [Panic::Std, Panic::Report, Panic::Trap][usize::from(self.panic) % 3];
         options.report = flag(27);
         options.keep_unused_stack = !flag(28);
-        options
+        if flag(29) {
+            options.icf = Icf::Safe;
+        }
+        options.emit_relocations = flag(30) && !options.compress_relocations;
+        if flag(31) {
+            options.memory.shared = true;
+            options.extra_features = ["atomics", "bulk-memory"].map(str::to_owned).into();
+        }
+        match self.kind % 8 {
+            // One object of all, of which most options say nothing.
+            0 => {
+                let mut object = Options::relocatable();
+                object.strip = strip;
+                object.merge_strings = options.merge_strings;
+                object.check_features = options.check_features;
+                object.report = options.report;
+                object
+            }
+            1 => {
+                options.kind = OutputKind::Shared;
+                options.compress_relocations = false;
+                options
+            }
+            _ => options,
+        }
+    }
+
+    /// What links the object that these options made once more.
+    pub fn once_more(&self) -> Option<Options> {
+        let is_object = self.options().kind == OutputKind::Relocatable;
+        is_object.then(|| {
+            let mut options = Options::wasm_ld();
+            options.entry = None;
+            options.unresolved = Unresolved::Allow;
+            options.check_features = false;
+            options.icf = Icf::Safe;
+            options
+        })
     }
 }
 

@@ -24,7 +24,8 @@ use crate::signature::Signature;
 /// refer to.
 type Twins = Vec<Vec<Chunk>>;
 
-/// What is live and has a twin, with them, in the order of the inputs.
+/// What is live and has a twin, with them; groups in no order, their members in
+/// that of the inputs.
 ///
 /// # Errors
 ///
@@ -40,41 +41,27 @@ pub fn alike(resolution: &Resolution, live: &Live) -> Result<Twins> {
     } else {
         chunks.iter().map(hash).collect::<Result<_>>()?
     };
-    let mut seen: HashTable<Seen> = HashTable::with_capacity(chunks.len());
+    let mut by_hash: Vec<(u64, u32)> = hashes.into_iter().zip(0..).collect();
+    by_hash.sort_unstable();
     let mut twins: Twins = Vec::new();
-    for (at, (&chunk, &hash)) in chunks.iter().zip(&hashes).enumerate() {
-        let shape = Shape::of(resolution, chunk)?;
-        let same = |seen: &Seen| {
-            let first = seen.first as usize;
-            hashes[first] == hash
-                && Shape::of(resolution, chunks[first]).is_ok_and(|first| first == shape)
-        };
-        match seen.find_mut(hash, same) {
-            None => {
-                let (first, twins) = (at as u32, None);
-                let rehash = |seen: &Seen| hashes[seen.first as usize];
-                seen.insert_unique(hash, Seen { first, twins }, rehash);
-            }
-            Some(Seen {
-                first,
-                twins: group,
-            }) => {
-                let group = *group.get_or_insert_with(|| {
-                    twins.push(vec![chunks[*first as usize]]);
-                    twins.len() as u32 - 1
-                });
-                twins[group as usize].push(chunk);
+    for same_hash in by_hash.chunk_by(|one, other| one.0 == other.0) {
+        if same_hash.len() == 1 {
+            continue;
+        }
+        // Nearly always they are the same.
+        let mut groups: Vec<(Shape, Vec<Chunk>)> = Vec::new();
+        for &(_, at) in same_hash {
+            let chunk = chunks[at as usize];
+            let shape = Shape::of(resolution, chunk)?;
+            match groups.iter_mut().find(|(first, _)| *first == shape) {
+                Some((_, group)) => group.push(chunk),
+                None => groups.push((shape, vec![chunk])),
             }
         }
+        let groups = groups.into_iter().map(|(_, group)| group);
+        twins.extend(groups.filter(|group| group.len() > 1));
     }
     Ok(twins)
-}
-
-/// Of those that are alike, the first, and where its twins are, once it has some.
-#[derive(Debug)]
-struct Seen {
-    first: u32,
-    twins: Option<u32>,
 }
 
 /// All that may fold, in the order of the inputs.
@@ -152,7 +139,10 @@ impl PartialEq for Shape<'_> {
         self.kind == other.kind
             && self.bytes.len() == other.bytes.len()
             && self.relocations.len() == other.relocations.len()
-            && self.pieces().eq(other.pieces())
+            && match self.relocations {
+                [] => self.bytes == other.bytes,
+                _ => self.pieces().eq(other.pieces()),
+            }
     }
 }
 
@@ -160,8 +150,9 @@ impl Hash for Shape<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.kind.hash(state);
         self.bytes.len().hash(state);
-        for (bytes, _) in self.pieces() {
-            state.write(bytes);
+        match self.relocations {
+            [] => state.write(self.bytes),
+            _ => self.pieces().for_each(|(bytes, _)| state.write(bytes)),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! put addresses into data and globals once the module has its place. As
 //! tool-conventions' DynamicLinking.md has it.
 
-use wasm_encoder::{CustomSection, Encode, InstructionSink, MemArg, Section};
+use wasm_encoder::{ConstExpr, CustomSection, Encode, InstructionSink, MemArg, Section};
 use wasmparser::{RelocationType, SymbolFlags};
 
 use crate::error::Result;
@@ -13,6 +13,7 @@ use crate::live::mark::GotEntry;
 use crate::output::parts::Parts;
 use crate::resolve::resolution::Target;
 use crate::symbols::{Definition, LinkerAddress, Symbol, SyntheticGlobal};
+use crate::synthetic;
 
 // Subsections of `dylink.0`.
 const MEM_INFO: u8 = 1;
@@ -100,6 +101,14 @@ struct Computed {
 }
 
 impl Computed {
+    fn constant(self) -> ConstExpr {
+        let base = ConstExpr::global_get(self.global.into());
+        match self.offset {
+            0 => base,
+            offset => base.with_i32_const(offset as i32).with_i32_add(),
+        }
+    }
+
     fn push(self, code: &mut InstructionSink) {
         code.global_get(self.global.into());
         if self.offset != 0 {
@@ -187,25 +196,35 @@ fn placed(parts: &Parts, target: Target, addend: u32) -> Option<Computed> {
     })
 }
 
+/// The address that a global of the module holds, once that has its place; `None`
+/// for other globals.
+fn address_in(parts: &Parts, global: &DefinedGlobal) -> Option<Computed> {
+    match *global {
+        DefinedGlobal::Got(GotEntry::Shared(id)) => {
+            placed(parts, parts.resolution.shared_target(id), 0)
+        }
+        DefinedGlobal::Got(GotEntry::Local(symbol)) => placed(parts, Target::Object(symbol), 0),
+        DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => Some(Computed {
+            global: parts.place("__memory_base")?,
+            offset: parts.layout.memory.tls.base.0,
+        }),
+        _ => None,
+    }
+}
+
+/// The first value of a global with an address, where constants may be computed.
+pub fn initial_address(parts: &Parts, global: &DefinedGlobal) -> Option<ConstExpr> {
+    let may = synthetic::computes_constants(parts.resolution);
+    address_in(parts, global)
+        .filter(|_| may)
+        .map(Computed::constant)
+}
+
 /// The body of `__wasm_apply_global_relocs`: sets the globals that hold addresses.
 pub fn apply_global_relocs(code: &mut InstructionSink, parts: &Parts) {
     let globals = &parts.indices.globals;
     for (position, global) in globals.defined.iter().enumerate() {
-        let value = match *global {
-            DefinedGlobal::Got(GotEntry::Shared(id)) => {
-                placed(parts, parts.resolution.shared_target(id), 0)
-            }
-            DefinedGlobal::Got(GotEntry::Local(symbol)) => placed(parts, Target::Object(symbol), 0),
-            DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => {
-                let base = parts.place("__memory_base");
-                base.map(|global| Computed {
-                    global,
-                    offset: parts.layout.memory.tls.base.0,
-                })
-            }
-            _ => None,
-        };
-        if let Some(value) = value {
+        if let Some(value) = address_in(parts, global) {
             let index = GlobalIndex::new(globals.imported_count() + position);
             value.push(code);
             code.global_set(index.into());

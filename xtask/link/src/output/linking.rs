@@ -11,6 +11,7 @@ use crate::origin::SymbolKind;
 use crate::output::parts::Parts;
 use crate::output::values::{Value, Values};
 use crate::resolve::resolution::{FunctionRef, Target};
+use crate::symbols::Definition;
 
 /// The version of the section.
 const VERSION: u32 = 2;
@@ -94,7 +95,13 @@ impl SymbolTable {
         let value = values.target(symbol.kind, target);
         let name = &*symbol.name;
         if symbol.is_defined() {
-            let flags = symbol.flags - SymbolFlags::UNDEFINED - SymbolFlags::EXPLICIT_NAME;
+            let mut flags = symbol.flags - SymbolFlags::UNDEFINED - SymbolFlags::EXPLICIT_NAME;
+            // Another object may have one of the same name.
+            if parts.options.is_relocatable()
+                && matches!(symbol.definition, Definition::Synthetic(_))
+            {
+                flags = SymbolFlags::BINDING_LOCAL;
+            }
             let entry = Entry { flags, name, value };
             return self.define(parts, symbol.kind, entry, target);
         }

@@ -15,6 +15,7 @@ use crate::indices::types;
 use crate::input::object::FUNCTION_TABLE;
 use crate::live::mark::GotEntry;
 use crate::origin::{ObjectName, SymbolKind};
+use crate::output::dynamic;
 use crate::output::parts::Parts;
 use crate::resolve::resolution::Target;
 use crate::signature::Signature;
@@ -224,6 +225,10 @@ pub fn globals(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
     let is_pic = parts.options.is_pic();
     let mut globals = GlobalSection::new();
     for global in &parts.indices.globals.defined {
+        if let Some(value) = dynamic::initial_address(parts, global) {
+            globals.global(address_global(parts, false), &value);
+            continue;
+        }
         let (mutable, value) = match *global {
             DefinedGlobal::Synthetic(SyntheticGlobal::StackPointer) => (true, memory.stack_high.0),
             // Each thread sets its own.

@@ -5,15 +5,14 @@ use crate::index::{IndexVec, ObjectId};
 use crate::options::{Options, Panic};
 use crate::resolve::resolution::JoinedObject;
 
-/// Whether the module's memory has 64 bits: as the options say, or the first object.
+/// Whether the module's memory has 64 bits, which the options have to say.
 ///
 /// # Errors
 ///
-/// If objects disagree, or the options ask for what 64 bits do not have.
+/// If an object is for another memory, or the options ask for what 64 bits do not
+/// have.
 pub fn is_64(objects: &IndexVec<ObjectId, JoinedObject>, options: &Options) -> Result<bool> {
-    let mut said = objects.iter().filter_map(|joined| joined.object.is_64);
-    let first = options.memory.is_64.or_else(|| said.next());
-    let module_is_64 = first.unwrap_or(false);
+    let module_is_64 = options.memory.is_64;
     let others = objects.iter().filter_map(|joined| {
         let is_64 = joined.object.is_64.filter(|&is_64| is_64 != module_is_64)?;
         let origin = joined.object.name.into();

@@ -1,13 +1,16 @@
 //! What stub libraries say of the host's functions: they may stay undefined, and
 //! what they need of the module is exported.
 
+use hashbrown::HashSet;
 use wasmparser::SymbolFlags;
 
 use crate::error::{Error, Result};
+use crate::index::SymbolId;
 use crate::options::Options;
 use crate::origin::ObjectName;
 use crate::resolve::extract::Extractor;
 use crate::resolve::trace::Event;
+use crate::symbols::SymbolTable;
 
 /// Makes undefined functions that a stub library names the host's, and exports
 /// what these need; members are extracted for that.
@@ -17,26 +20,28 @@ use crate::resolve::trace::Event;
 /// If a member is damaged.
 pub fn apply(extractor: &mut Extractor, options: &Options) -> Result<()> {
     let stubs = std::mem::take(&mut extractor.stubs);
+    let mut seen: HashSet<SymbolId> = HashSet::new();
     // What is extracted may want more of the host.
     loop {
         let before = extractor.joined_count();
+        let symbols = extractor.binder.symbols.enumerate();
+        let hosts = symbols.filter(|(_, symbol)| symbol.is_host && !symbol.is_defined());
+        let hosts: Vec<SymbolId> = hosts.map(|(id, _)| id).collect();
         for (library, stubs) in &stubs {
             for stub in stubs {
-                let found = extractor.binder.symbols.find(stub.symbol);
-                let Some(id) = found.filter(|&id| !extractor.binder.symbols[id].is_defined())
-                else {
-                    continue;
-                };
-                let symbol = &mut extractor.binder.symbols[id];
-                // No library's, even if one offers it for a weak reference.
-                if symbol.wanted_by.is_none() || std::mem::replace(&mut symbol.is_host, true) {
-                    continue;
-                }
-                extractor
-                    .binder
-                    .trace(options, stub.symbol, *library, Event::Import);
-                for needed in &stub.needs {
-                    export(extractor, options, *library, stub.symbol, needed)?;
+                for id in wanted(&extractor.binder.symbols, &hosts, stub.symbol) {
+                    if !seen.insert(id) {
+                        continue;
+                    }
+                    // No library's, even if one offers it for a weak reference.
+                    extractor.binder.symbols[id].is_host = true;
+                    let event = Event::Import;
+                    extractor
+                        .binder
+                        .trace(options, stub.symbol, *library, event);
+                    for needed in &stub.needs {
+                        export(extractor, options, *library, stub.symbol, needed)?;
+                    }
                 }
             }
         }
@@ -44,6 +49,23 @@ pub fn apply(extractor: &mut Extractor, options: &Options) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// The undefined symbols that a stub library means by `name`: that of the name, and
+/// functions of `hosts` that are imported by it.
+fn wanted(symbols: &SymbolTable, hosts: &[SymbolId], name: &str) -> Vec<SymbolId> {
+    let is_wanted = |id: &SymbolId| {
+        let symbol = &symbols[*id];
+        !symbol.is_defined() && symbol.wanted_by.is_some()
+    };
+    let imports = |id: &&SymbolId| {
+        let import = symbols[**id].import.name;
+        import.is_some_and(|(_, field)| field == name)
+    };
+    let mut found: Vec<SymbolId> = symbols.find(name).into_iter().collect();
+    found.extend(hosts.iter().filter(imports));
+    found.retain(is_wanted);
+    found
 }
 
 /// Exports what the function `by` of a stub library needs.

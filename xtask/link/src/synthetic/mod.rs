@@ -151,7 +151,7 @@ pub fn make<'a>(
                 .got
                 .iter()
                 .any(|entry| !entry.is_imported(resolution, options));
-        if places_globals {
+        if places_globals && !computes_constants(resolution) {
             let name = "__wasm_apply_global_relocs";
             let body = Body::ApplyGlobalRelocs;
             made.start = Some(made.add(name, Signature::NOTHING, body));
@@ -163,6 +163,11 @@ pub fn make<'a>(
         made.wrap_commands(resolution, live);
     }
     Ok(made)
+}
+
+/// Whether a global's first value may be a sum, so that no function has to set it.
+pub fn computes_constants(resolution: &Resolution) -> bool {
+    resolution.features.contains("extended-const")
 }
 
 impl<'a> Synthetics<'a> {
