@@ -7,7 +7,7 @@ use wasmparser::RelocationType;
 
 use crate::error::Result;
 use crate::index::{IndexVec, ObjSymbol, ObjType, ObjectId, Within};
-use crate::input::relocation::Relocation;
+use crate::input::relocation::{self, Relocation};
 use crate::live::mark::{GotEntry, Reached};
 use crate::origin::SymbolKind;
 use crate::parallel;
@@ -101,7 +101,7 @@ fn of_object<'a>(
                 }
                 return;
             }
-            TableIndexSleb | TableIndexI32 | TableIndexRelSleb => true,
+            ty if relocation::is_slot(ty) => true,
             GlobalIndexLeb | GlobalIndexI32 => false,
             _ => return,
         };
