@@ -11,7 +11,9 @@ use proc_macro::TokenStream;
 ///
 /// ```ignore
 /// #[genkan_guest::export]
-/// fn transform(doc: &str, config: Config) -> Result<String, Failure> { … }
+/// fn transform(doc: &str, config: Config) -> Result<String, Failure> {
+///     Ok(config.prefix + doc)
+/// }
 /// ```
 ///
 /// The host calls it by its name; `#[genkan_guest::export(name = "…")]` gives it
