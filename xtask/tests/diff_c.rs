@@ -4,7 +4,8 @@
 //! A case in `diff_c/` begins with what it shows, then says `link:` (arguments),
 //! `archive NAME: MEMBERS`, `result: EXPORT: VALUES` (`any` for what is up to the
 //! linker), `output: LINE`, `warning:` or `error: TEXT` that must be said, `exact`
-//! where the sizes of memory and table are compared too, `libc` for a program
+//! where the sizes of memory and table are compared too, `separate` where it matters
+//! that the objects are not made one by `-r` first, `libc` for a program
 //! over wasi-libc; a line of another kind among these fails. Its files follow,
 //! each after `--- NAME FLAGS`.
 
@@ -55,6 +56,7 @@ struct Case {
     warnings: Vec<String>,
     errors: Vec<String>,
     exact: bool,
+    separate: bool,
     libc: bool,
     /// Name, flags, contents.
     files: Vec<(String, Vec<String>, String)>,
@@ -90,6 +92,7 @@ fn read(path: &Path) -> Case {
             "warning" => case.warnings.push(value.to_owned()),
             "error" => case.errors.push(value.to_owned()),
             "exact" => case.exact = true,
+            "separate" => case.separate = true,
             "libc" => case.libc = true,
             _ => match key.strip_prefix("archive ") {
                 Some(name) => case.archives.push((name.to_owned(), words(value))),
@@ -183,12 +186,19 @@ fn differ(name: &str) {
             assert_eq!(linkers::limits(&ours), linkers::limits(&theirs), "{what}");
         }
         check(&what, &case, &ours);
+        // wasm-ld keeps the other copies of a group's data; and symbols that nothing
+        // relocates.
+        let folds = options.iter().any(|option| option.starts_with("--icf="));
+        let keeps_copies = name == "comdat" && options.contains(&"--no-gc-sections");
+        if !keeps_copies && !options.contains(&"--emit-relocs") && !folds {
+            linkers::assert_same(&what, &toolchain, folder.path(), &arguments);
+        }
         // What is up to the linker may differ.
         if !case.results.iter().any(|result| result.ends_with(": any")) {
             linkers::assert_alike(&what, &ours, &theirs, size);
         }
     }
-    if case.errors.is_empty() {
+    if case.errors.is_empty() && !case.separate {
         relink(name, &case, &toolchain, folder.path());
     }
 }
@@ -303,9 +313,12 @@ cases! {
     archives
     assembly
     called_constructors
+    commands
     comdat
     constructors
+    dead_mention
     debug
+    debug_import
     disallowed_feature
     duplicate
     entry
@@ -317,8 +330,11 @@ cases! {
     imported_table
     imports
     layout
+    member_order
     mismatch
     missing_export
+    named_exports
+    named_memory
     no_entry_symbol
     pointers
     retain

@@ -43,6 +43,9 @@ fn differ(guest: &str, (toolchain, target): (Toolchain, String)) {
             let theirs = linkers::theirs(&toolchain, folder.path(), &arguments).module(&what);
             let ours = linkers::ours(folder.path(), &arguments).module(&what);
             linkers::assert_alike(&what, &ours, &theirs, size);
+            // An old one has another layout.
+            let (newest, _) = linkers::toolchain();
+            linkers::assert_same(&what, &newest, folder.path(), &arguments);
         }
     }
 }

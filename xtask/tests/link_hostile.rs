@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
-use genkan_link::{Exports, Input, Options, Role, Unresolved};
+use genkan_link::{Duplicates, Exports, Input, Options, Role, Unresolved};
 use linkers::forge::{self, archive};
 use object::read::archive::ArchiveFile;
 use proptest::prelude::*;
@@ -512,7 +512,7 @@ fn an_alignment_of_2_to_the_31_takes_no_memory() {
     let bytes = forged.bytes();
     let two = [input("a.o", &bytes), input("b.o", &bytes)];
     let mut options = options();
-    options.allow_multiple_definition = true;
+    options.duplicates = Duplicates::First;
     for inputs in [&two[..1], &two[..]] {
         match attempt(inputs, &options) {
             Ok(module) => {
@@ -596,7 +596,7 @@ proptest! {
         let mut options = options();
         options.unresolved = if allow { Unresolved::Allow } else { Unresolved::Error };
         options.gc_sections = gc;
-        options.allow_multiple_definition = true;
+        options.duplicates = Duplicates::First;
         if let Ok(module) = attempt(&inputs, &options) {
             linkers::validate("a subset", &module);
         }

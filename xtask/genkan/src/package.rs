@@ -394,7 +394,7 @@ fn link_arguments(
         debug,
         ..
     } = &request.link;
-    let mut arguments = Vec::new();
+    let mut arguments = vec!["--lean".to_owned()];
     arguments.push(match memory {
         Memory::Import => "--import-memory=env,__linear_memory".to_owned(),
         Memory::Export => "--export-memory=memory".to_owned(),

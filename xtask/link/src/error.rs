@@ -204,6 +204,32 @@ pub enum Error {
         /// What it is needed for.
         needed_for: FeatureUse,
     },
+    /// An object calls through the first table, whatever that is, and another
+    /// imports a table.
+    #[error(
+        "object file not built with 'reference-types' or 'call-indirect-overlong' feature \
+         conflicts with import of table {table} by file {importer}: {legacy}"
+    )]
+    TableConflict {
+        /// Who calls through the first table.
+        legacy: Origin,
+        /// The table that is imported.
+        table: String,
+        /// By whom.
+        importer: Origin,
+    },
+    /// A mutable global crosses the module's border, though no object uses that
+    /// feature.
+    #[error(
+        "mutable global {how} but 'mutable-globals' feature not present in inputs: `{symbol}`. \
+         Use --no-check-features to suppress."
+    )]
+    MutableGlobal {
+        /// The global.
+        symbol: String,
+        /// `imported` or `exported`.
+        how: &'static str,
+    },
     /// The memory cannot be as the inputs and options want it.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -651,6 +677,33 @@ pub enum Warning {
     /// An undefined symbol; calls of it trap.
     #[error(transparent)]
     Undefined(#[from] UndefinedSymbol),
+    /// An export that the options name is not defined; the module is without it.
+    #[error("symbol exported via --export not found: {symbol}")]
+    NoExport {
+        /// Its name.
+        symbol: String,
+    },
+    /// Two strong definitions of one symbol; the second counts.
+    #[error(
+        "duplicate symbol: {}\n>>> defined in {}\n>>> defined in {second}",
+        demangle(symbol),
+        Definer(first.as_ref())
+    )]
+    Duplicate {
+        /// The symbol, mangled.
+        symbol: String,
+        /// Where it is defined first; `None` for the linker itself.
+        first: Option<Origin>,
+        /// Where it is defined again.
+        second: Origin,
+    },
+    /// A member of an archive that a symbol needs is for another machine, or no
+    /// object at all; the link went on without it.
+    #[error("{origin}: neither a WebAssembly object nor LLVM bitcode; passed over")]
+    ForeignMember {
+        /// The archive, and the member.
+        origin: Origin,
+    },
     /// An object calls a function by another type than it has; those calls trap.
     #[error(
         "function signature mismatch: {}\n>>> called as {called_as} in {caller}\n>>> defined as {defined_as} in {}",

@@ -145,6 +145,11 @@ impl<I: Index, T> IndexVec<I, T> {
         Vec::new().into()
     }
 
+    /// Nothing yet, with room for `count` things.
+    pub fn with_capacity(count: usize) -> Self {
+        Vec::with_capacity(count).into()
+    }
+
     /// `count` times the same.
     pub fn filled(count: usize, item: T) -> Self
     where

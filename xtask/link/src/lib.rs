@@ -86,8 +86,8 @@ pub use error::{
 };
 pub use libraries::Library;
 pub use options::{
-    BuildId, Exports, Icf, Input, MemoryOptions, Options, OutputKind, Panic, Role, Strip,
-    TableOptions, Unresolved,
+    BuildId, Duplicates, Exports, Icf, Input, MemoryOptions, Options, OutputKind, Panic, Role,
+    Strip, TableOptions, Unresolved,
 };
 pub use origin::{Origin, SymbolKind};
 pub use output::Output;

@@ -1,7 +1,10 @@
 //! What the caller decides about a link. The command lines of `build-guest`
 //! and `link` both end in these types; the phases read nothing else.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+
+use crate::signature::{demangle, demangle_as_llvm};
 
 /// Bytes of a page of linear memory, unless options say otherwise.
 const PAGE: u64 = 65536;
@@ -166,12 +169,25 @@ pub struct TableOptions {
 pub enum BuildId {
     /// No such section.
     None,
-    /// The first 16 bytes of the module's SHA-256 (`fast`, `uuid`, `tree`).
+    /// 16 bytes, a UUID of the module's XXH3, as wasm-ld makes it (`fast`, and
+    /// `uuid`, for which wasm-ld asks chance).
     Fast,
-    /// 20 bytes of it (`sha1`).
+    /// 20 bytes, SHA-1 as wasm-ld takes it (`sha1`, `tree`).
     Sha1,
     /// These bytes.
     Bytes(Vec<u8>),
+}
+
+/// What becomes of a second strong definition of a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Duplicates {
+    /// It is an error.
+    Error,
+    /// A warning; the last counts (`--noinhibit-exec`).
+    Warn,
+    /// The first counts (`--allow-multiple-definition`).
+    First,
 }
 
 /// What the link makes.
@@ -203,6 +219,11 @@ pub enum OutputKind {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
+    /// Make the smallest module, in an order of genkan's own, and run constructors
+    /// once. Otherwise the module is laid out as wasm-ld does it, section by
+    /// section, and constructors run when wasm-ld runs them: at each call of an
+    /// export, unless the inputs call them themselves.
+    pub lean: bool,
     /// What the link makes.
     pub kind: OutputKind,
     /// The module has its symbols and relocations in the sections `linking` and
@@ -235,8 +256,8 @@ pub struct Options {
     /// Functions that the guest's source declares for the host: imports, even
     /// where a library defines the name.
     pub host_functions: BTreeSet<String>,
-    /// Take the first of two strong definitions.
-    pub allow_multiple_definition: bool,
+    /// What becomes of a second strong definition of a symbol.
+    pub duplicates: Duplicates,
     /// The linear memory.
     pub memory: MemoryOptions,
     /// Bytes of heap that the first size of the memory makes room for.
@@ -286,6 +307,16 @@ pub struct Options {
 }
 
 impl Options {
+    /// A symbol's name as the module's `name` section has it.
+    pub(crate) fn shown<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        match (self.demangle, self.lean) {
+            (true, true) => demangle(name),
+            (true, false) => demangle_as_llvm(name),
+            (false, _) if name == "__main_argc_argv" && !self.lean => "main".into(),
+            (false, _) => name.into(),
+        }
+    }
+
     /// Whether the module keeps a custom section that it can run without.
     pub(crate) fn keeps(&self, section: &str) -> bool {
         self.strip != Strip::All || self.keep_sections.contains(section)
@@ -315,6 +346,7 @@ impl Options {
     /// give memory to.
     pub fn guest() -> Self {
         Options {
+            lean: true,
             exports: Exports::Guest,
             memory: MemoryOptions {
                 import: Some(("env".into(), "__linear_memory".into())),
@@ -384,6 +416,7 @@ impl Options {
     /// What LLVM 22's wasm-ld does without options.
     pub fn wasm_ld() -> Self {
         Options {
+            lean: false,
             kind: OutputKind::Module,
             emit_relocations: false,
             symbolic: false,
@@ -398,7 +431,7 @@ impl Options {
             unresolved: Unresolved::Error,
             allow_undefined: BTreeSet::new(),
             host_functions: BTreeSet::new(),
-            allow_multiple_definition: false,
+            duplicates: Duplicates::Error,
             memory: MemoryOptions {
                 import: None,
                 export: Some("memory".into()),

@@ -11,7 +11,9 @@ mod forge;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use genkan_link::{BuildId, Exports, Icf, Input, Options, Panic, Role, Strip, Unresolved};
+use genkan_link::{
+    BuildId, Duplicates, Exports, Icf, Input, Options, Panic, Role, Strip, Unresolved,
+};
 use wasmparser::{Validator, WasmFeatures};
 
 /// A file for the linker: its name, its bytes, its role.
@@ -73,7 +75,9 @@ fn option(options: &mut Options, text: &str) {
         "features" => options.features = Some(value.split(',').map(str::to_owned).collect()),
         "build-id" => options.build_id = BuildId::Fast,
         "trap" => options.panic = Panic::Trap,
-        "muldefs" => options.allow_multiple_definition = true,
+        "lean" => options.lean = true,
+        "muldefs" => options.duplicates = Duplicates::First,
+        "warn-duplicates" => options.duplicates = Duplicates::Warn,
         _ => panic!("what is `{text}`?"),
     }
 }

@@ -36,14 +36,14 @@ impl Ran {
 pub fn ours(folder: &Path, arguments: &[String]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.arg("link");
-    run(command, folder, arguments, "ours.wasm")
+    run(command, folder, arguments, "ours")
 }
 
 /// Runs the toolchain's rust-lld, which does not know of folding.
 pub fn theirs(toolchain: &Toolchain, folder: &Path, arguments: &[String]) -> Ran {
     let arguments = arguments.iter().filter(|it| !it.starts_with("--icf="));
     let arguments: Vec<String> = arguments.cloned().collect();
-    run(rust_lld(toolchain), folder, &arguments, "theirs.wasm")
+    run(rust_lld(toolchain), folder, &arguments, "theirs")
 }
 
 /// The toolchain's rust-lld, in its WebAssembly flavor.
@@ -66,7 +66,10 @@ pub fn rust_lld(toolchain: &Toolchain) -> Command {
 }
 
 fn run(mut command: Command, folder: &Path, arguments: &[String], output: &str) -> Ran {
-    let output = folder.join(output);
+    // The module's name in its name section is the file's.
+    let folder_of_output = folder.join(output);
+    std::fs::create_dir_all(&folder_of_output).unwrap();
+    let output = folder_of_output.join("module.wasm");
     let _ = std::fs::remove_file(&output);
     command
         .args(arguments)
@@ -173,6 +176,65 @@ pub fn assert_alike(what: &str, ours: &[u8], theirs: &[u8], size: Size) {
             theirs.len()
         );
     }
+}
+
+/// Links with both, and asserts that our module is wasm-ld's, section by section and
+/// byte by byte.
+pub fn assert_same(what: &str, toolchain: &Toolchain, folder: &Path, arguments: &[String]) {
+    // Until LLD 23, theirs has a stack pointer that no code uses: here, both do.
+    let both = format!("--export-if-defined={STACK_POINTER}");
+    // It warns of what rustc adds to archives, too.
+    let lenient = ["--no-check-features", "--no-fatal-warnings"].map(str::to_owned);
+    let arguments = [arguments, &[both], &lenient].concat();
+    let theirs = theirs(toolchain, folder, &arguments).module(what);
+    let ours = ours(folder, &arguments).module(what);
+    let (ours, theirs) = (contents(&ours), contents(&theirs));
+    let names = |sections: &[(String, Vec<u8>)]| -> Vec<String> {
+        sections.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(&ours), names(&theirs), "{what}: sections");
+    for ((name, ours), (_, theirs)) in ours.iter().zip(&theirs) {
+        if ours == theirs {
+            continue;
+        }
+        let common = ours
+            .iter()
+            .zip(theirs)
+            .take_while(|(one, other)| one == other);
+        let at = common.count();
+        let near = |bytes: &[u8]| {
+            let from = at.saturating_sub(24);
+            bytes[from..bytes.len().min(at + 24)]
+                .escape_ascii()
+                .to_string()
+        };
+        panic!(
+            "{what}: section {name} has {} bytes, wasm-ld's {}; they differ from {at} on:\n{}\n{}",
+            ours.len(),
+            theirs.len(),
+            near(ours),
+            near(theirs),
+        );
+    }
+}
+
+/// The global that the linker defines in every module.
+const STACK_POINTER: &str = "__stack_pointer";
+
+/// The sections of a module: name or number, and contents.
+fn contents(module: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let payloads = Parser::new(0).parse_all(module).map(Result::unwrap);
+    payloads
+        .filter_map(|payload| {
+            let (id, range) = payload.as_section()?;
+            let name = match &payload {
+                Payload::CustomSection(section) => section.name().to_owned(),
+                _ => id.to_string(),
+            };
+            let range = range.start as usize..range.end as usize;
+            Some((name, module[range].to_vec()))
+        })
+        .collect()
 }
 
 /// Panics unless `module` is valid.

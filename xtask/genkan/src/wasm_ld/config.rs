@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::args::{Arg, Args};
 use super::options::Opt;
-use genkan_link::{BuildId, Exports, Icf, Options, OutputKind, Panic, Strip, Unresolved};
+use genkan_link::{
+    BuildId, Duplicates, Exports, Icf, Options, OutputKind, Panic, Strip, Unresolved,
+};
 
 const PAGE: u64 = 65_536;
 
@@ -237,12 +239,17 @@ impl Reader<'_> {
         self.options.unresolved = unresolved(args, &mut self.errors);
         self.options.allow_undefined = self.set(Opt::Import);
         self.options.host_functions = self.set(Opt::Import);
-        self.options.allow_multiple_definition =
-            args.flag(
-                Opt::AllowMultipleDefinition,
-                Opt::NoAllowMultipleDefinition,
-                false,
-            ) || args.values(Opt::Z).any(|value| value == "muldefs");
+        let allow = args.flag(
+            Opt::AllowMultipleDefinition,
+            Opt::NoAllowMultipleDefinition,
+            false,
+        );
+        let muldefs = args.values(Opt::Z).any(|value| value == "muldefs");
+        self.options.duplicates = match allow || muldefs {
+            true => Duplicates::First,
+            false if args.has(Opt::NoinhibitExec) => Duplicates::Warn,
+            false => Duplicates::Error,
+        };
     }
 
     fn memory(&mut self) {
@@ -272,7 +279,7 @@ impl Reader<'_> {
         if !args.has(Opt::Relocatable) {
             let import = args.last(&[Opt::ImportMemory]).map(|_| {
                 let names = named(Opt::ImportMemory).map_or(("env", "memory"), |value| {
-                    value.split_once(',').unwrap_or((value, ""))
+                    value.split_once(',').unwrap_or(("env", value))
                 });
                 (names.0.to_owned(), names.1.to_owned())
             });
@@ -326,6 +333,7 @@ impl Reader<'_> {
         let args = self.args;
         let optimize = self.number(Opt::Optimize, 1);
         let options = &mut self.options;
+        options.lean = args.has(Opt::Lean);
         options.gc_sections = args.flag(Opt::GcSections, Opt::NoGcSections, true);
         options.merge_data_segments =
             args.flag(Opt::MergeDataSegments, Opt::NoMergeDataSegments, true);
@@ -426,7 +434,7 @@ fn unresolved(args: &Args, errors: &mut Vec<String>) -> Unresolved {
         Opt::ErrorUnresolvedSymbols,
         Opt::WarnUnresolvedSymbols,
         true,
-    ) && !args.has(Opt::NoinhibitExec);
+    );
     let policy = match args.value(Opt::UnresolvedSymbols) {
         Some("ignore-all") => Unresolved::Ignore,
         None | Some("report-all") if strict => Unresolved::Error,
@@ -515,6 +523,7 @@ mod tests {
         let named = |module: &str, name: &str| Some((module.to_owned(), name.to_owned()));
         assert_eq!(memory("").export.as_deref(), Some("memory"));
         assert_eq!(memory("--import-memory").import, named("env", "memory"));
+        assert_eq!(memory("--import-memory=foo").import, named("env", "foo"));
         assert_eq!(memory("--import-memory").export, None);
         let both = memory("--import-memory=a,b --import-memory --export-memory=c");
         assert_eq!(
@@ -541,7 +550,7 @@ mod tests {
             Unresolved::Error
         );
         assert_eq!(unresolved("--warn-unresolved-symbols"), Unresolved::Warn);
-        assert_eq!(unresolved("--noinhibit-exec"), Unresolved::Warn);
+        assert_eq!(unresolved("--noinhibit-exec"), Unresolved::Error);
         assert_eq!(
             unresolved("--unresolved-symbols=ignore-all"),
             Unresolved::Ignore

@@ -6,7 +6,7 @@ mod forge;
 
 use forge::{Code, Data, Symbol, Type, Undefined, flags, reloc};
 use genkan_link::{
-    BuildId, Exports, Icf, Input, Options, OutputKind, Panic, Role, Strip, Unresolved,
+    BuildId, Duplicates, Exports, Icf, Input, Options, OutputKind, Panic, Role, Strip, Unresolved,
 };
 
 /// Names are few, so that objects meet.
@@ -270,7 +270,10 @@ impl Program {
         options.unresolved = unresolved;
         options.allow_undefined = some(9, "b").into_iter().collect();
         options.host_functions = some(10, "c").into_iter().collect();
-        options.allow_multiple_definition = flag(11);
+        if flag(11) {
+            options.duplicates = Duplicates::First;
+        }
+        options.lean = flag(29);
         options.memory.import = some(12, "memory").map(|name| ("env".to_owned(), name));
         options.memory.export = some(13, "memory");
         options.memory.fixed = flag(14);

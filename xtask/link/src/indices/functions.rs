@@ -1,6 +1,7 @@
 //! The indices of functions: imports, then synthetic ones, then the objects',
 //! those first that are called most where that makes the module smaller. One that
-//! is folded has the index of that which is written for it.
+//! is folded has the index of that which is written for it. In wasm-ld's order
+//! those that wrap exports come last.
 
 use hashbrown::HashMap;
 
@@ -53,14 +54,18 @@ pub fn number(
     let is_function = |id: &SymbolId| resolution.symbols[*id].kind == SymbolKind::Function;
     let imports: Vec<SymbolId> = live.imports.iter().copied().filter(is_function).collect();
     let mut defined: Vec<DefinedFunction> = Vec::new();
+    let is_last = |added: &SyntheticIndex| !options.lean && synthetics.wraps(*added);
     let added = synthetics.functions.indices();
-    defined.extend(added.map(DefinedFunction::Synthetic));
+    let first = added.filter(|added| !is_last(added));
+    defined.extend(first.map(DefinedFunction::Synthetic));
     for (id, reached) in live.reached.objects.enumerate() {
         let functions = reached.functions.marked().map(|f| Within::new(id, f));
         let written = functions.filter(|&f| !folds.is_folded(Chunk::Function(f)));
         defined.extend(written.map(DefinedFunction::Object));
     }
-    if options.compress_relocations {
+    let added = synthetics.functions.indices();
+    defined.extend(added.filter(is_last).map(DefinedFunction::Synthetic));
+    if options.lean && options.compress_relocations {
         // What is called most gets the indices that take one byte.
         let calls = folds.calls(resolution, live)?;
         defined.sort_by_key(|function| {
@@ -100,8 +105,14 @@ pub fn number(
     let imported = imported.map(|(position, &id)| (id, FunctionIndex::new(position)));
     let traps = synthetics.traps.iter();
     let traps = traps.map(|(&id, &added)| (id, synthetic[added]));
+    let mut undefined: HashMap<SymbolId, FunctionIndex> = imported.chain(traps).collect();
+    for (alias, id) in &live.same_imports {
+        if let Some(&index) = undefined.get(id) {
+            undefined.insert(*alias, index);
+        }
+    }
     Ok(Functions {
-        undefined: imported.chain(traps).collect(),
+        undefined,
         of_symbols: of_symbols.collect(),
         imports,
         defined,

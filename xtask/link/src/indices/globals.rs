@@ -62,6 +62,11 @@ pub fn number(
             globals.imported.insert(id, index);
         }
     }
+    for (alias, id) in &live.same_imports {
+        if let Some(&index) = globals.imported.get(id) {
+            globals.imported.insert(*alias, index);
+        }
+    }
     let reached = &live.reached;
     for &entry in &reached.got {
         if entry.is_imported(resolution, options) {
@@ -85,7 +90,7 @@ pub fn number(
         }
         globals.objects.push(indices);
     }
-    for &entry in &reached.got {
+    for &entry in &live.got {
         if !globals.got.contains_key(&entry) {
             let index = globals.define(DefinedGlobal::Got(entry));
             globals.got.insert(entry, index);

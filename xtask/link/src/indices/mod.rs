@@ -54,7 +54,7 @@ pub fn number<'a>(
     Ok(IndexSpaces {
         globals: globals::number(resolution, live, synthetics, options),
         tables: tables::number(resolution, live, layout, &functions, options),
-        types: types::number(resolution, live, synthetics, &functions, &tags),
+        types: types::number(resolution, live, synthetics, &functions, &tags, options),
         functions,
         tags,
     })

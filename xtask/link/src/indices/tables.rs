@@ -55,8 +55,10 @@ pub fn number(
             }
         }
     }
-    let mut elements: Vec<FunctionRef> = live.address_taken.iter().copied().collect();
-    elements.sort_by_key(|&function| functions.index(function));
+    let mut elements = live.address_taken.clone();
+    if options.lean {
+        elements.sort_by_key(|&function| functions.index(function));
+    }
     for (position, &function) in elements.iter().enumerate() {
         let slot = TableSlot(layout.table_base.0 + position as u32);
         tables.slots.insert(function, slot);

@@ -1,4 +1,5 @@
-//! The types of the module: each once, in the order of first use.
+//! The types of the module: each once, in the order of first use; in wasm-ld's,
+//! those of indirect calls come first.
 
 use hashbrown::HashMap;
 
@@ -6,6 +7,7 @@ use crate::index::{IndexVec, ObjTag, SymbolId, TypeIndex, Within};
 use crate::indices::functions::{DefinedFunction, Functions};
 use crate::indices::tags::Tags;
 use crate::live::Live;
+use crate::options::Options;
 use crate::resolve::resolution::Resolution;
 use crate::signature::Signature;
 use crate::synthetic::Synthetics;
@@ -25,8 +27,12 @@ pub fn number<'a>(
     synthetics: &Synthetics<'a>,
     functions: &Functions,
     tags: &Tags,
+    options: &Options,
 ) -> Types<'a> {
     let mut types = Types::default();
+    if !options.lean {
+        types.add_all(&live.call_types);
+    }
     for &id in functions.imports.iter().chain(&tags.imports) {
         types.add(import_type(resolution, id));
     }
@@ -36,9 +42,7 @@ pub fn number<'a>(
     for &tag in &tags.defined {
         types.add(tag_type(resolution, tag));
     }
-    for &signature in &live.reached.call_types {
-        types.add(signature);
-    }
+    types.add_all(&live.call_types);
     types
 }
 
@@ -48,6 +52,12 @@ impl<'a> Types<'a> {
         self.indices
             .entry(signature)
             .or_insert_with(|| all.push(signature));
+    }
+
+    fn add_all(&mut self, signatures: &[Signature<'a>]) {
+        for &signature in signatures {
+            self.add(signature);
+        }
     }
 
     /// The index of a type, if it is the module's.

@@ -4,7 +4,6 @@
 use object::read::archive::{ArchiveFile, ArchiveMember, ArchiveOffset};
 
 use crate::error::{Damage, Errors, Result, Unsupported};
-use crate::input::reader;
 use crate::origin::ObjectName;
 
 /// An archive whose members are read on demand.
@@ -84,10 +83,9 @@ impl<'a> Archive<'a> {
         self.open(member)
     }
 
-    /// All members that are objects. Those that are not (`lib.rmeta`, and what
-    /// else rustc adds) are left out.
-    pub fn objects(&self) -> Result<Vec<Member<'a>>> {
-        let mut objects = Vec::new();
+    /// All members, but for those that rustc adds for itself (`lib.rmeta`).
+    pub fn members(&self) -> Result<Vec<Member<'a>>> {
+        let mut members = Vec::new();
         let mut end = 0;
         for member in self.archive.members() {
             let member = member.map_err(|e| bad_archive(self.name, e))?;
@@ -98,10 +96,10 @@ impl<'a> Archive<'a> {
             end = start + size;
             let member = self.open(member)?;
             if !is_rustc_metadata(member) {
-                objects.push(member);
+                members.push(member);
             }
         }
-        Ok(objects)
+        Ok(members)
     }
 
     fn open(&self, member: ArchiveMember<'a>) -> Result<Member<'a>> {
@@ -123,6 +121,5 @@ impl<'a> Archive<'a> {
 /// rustc's metadata: no Wasm before 1.95, a Wasm file without code since.
 fn is_rustc_metadata(member: Member) -> bool {
     let by_name = |name: &str| name == "lib.rmeta" || name.ends_with(".rmeta-link");
-    let is_code = member.bytes.starts_with(b"\0asm") || reader::is_bitcode(member.bytes);
-    member.name.member.is_some_and(by_name) || !is_code
+    member.name.member.is_some_and(by_name)
 }

@@ -58,7 +58,8 @@ pub struct ThreadLocal {
 pub struct SharedFlags {
     /// 0 if nothing has been copied to memory, 1 while it is, 2 after that.
     pub memory: Address,
-    /// 1 once the constructors have been called.
+    /// 1 once the constructors have been called. Not there in wasm-ld's layout,
+    /// where that is done at each call.
     pub constructors: Address,
 }
 
@@ -103,7 +104,7 @@ pub fn place(
         Some(base) => at = base,
         // Counted from where the last link, or a dynamic linker, puts it.
         None if options.is_relocatable() || options.is_pic() => {}
-        None if !options.stack_first || stack_size == 0 => at = FIRST_DATA,
+        None if !options.stack_first || (options.lean && stack_size == 0) => at = FIRST_DATA,
         None => {}
     }
     let global_base = at;
@@ -129,30 +130,39 @@ pub fn place(
         at += u64::from(segment.size);
         data += u64::from(segment.size);
     }
-    let data_end = at;
-    let flags = options.memory.shared.then(|| {
+    let mut data_end = at;
+    let has_flags = options.memory.shared && (options.lean || !order.is_empty());
+    let flags = has_flags.then(|| {
         let first = at.next_multiple_of(4);
-        at = first + 8;
+        at = first + if options.lean { 8 } else { 4 };
         SharedFlags {
             memory: Address(first as u32),
             constructors: Address(first as u32).plus(4),
         }
     });
+    if !options.lean {
+        data_end = at;
+    }
     if !options.stack_first && stack_size > 0 {
         at = at.next_multiple_of(STACK_ALIGN);
         stack = (at, at + stack_size);
         at = stack.1;
     }
-    let heap_base = at.next_multiple_of(HEAP_ALIGN);
+    let needs_heap = resolution.symbols.find("__heap_base").is_some();
+    let heap_base = match options.lean || needs_heap {
+        true => at.next_multiple_of(HEAP_ALIGN),
+        false => at,
+    };
     if heap_base >= MEMORY_LIMIT {
         return Err(too_large(heap_base));
     }
     // Without data, stack or heap no byte of memory is the guest's.
-    let is_empty = data == 0
+    let is_empty = options.lean
+        && data == 0
         && flags.is_none()
         && stack_size == 0
         && options.global_base.is_none()
-        && resolution.symbols.find("__heap_base").is_none();
+        && !needs_heap;
     let used = if is_empty { 0 } else { heap_base };
     let size = size(used, resolution.is_64, options)?;
     Ok(Placement {

@@ -17,6 +17,9 @@ pub const THREAD_LOCAL: &str = ".tdata";
 /// The segment of what is zero.
 const ZERO: &str = ".bss";
 
+/// Bytes in the module that a loop takes which fills memory, about.
+const LOOP: u32 = 48;
+
 /// Addresses are 32 bits wide.
 pub const MEMORY_LIMIT: u64 = 1 << 32;
 
@@ -139,7 +142,7 @@ pub fn collect<'a>(
     for (output, inputs) in outputs.indices().zip(&mut inputs) {
         // Less padding between them. Segments that a program walks from
         // `__start_NAME` on keep their order.
-        if matches!(outputs[output].name, ".rodata" | ".data" | ZERO) {
+        if options.lean && matches!(outputs[output].name, ".rodata" | ".data" | ZERO) {
             inputs.sort_by_key(|segment| std::cmp::Reverse(filler.segment(segment).align));
         }
         filler.fill(output, &mut outputs[output], inputs)?;
@@ -175,11 +178,12 @@ impl<'p, 'a> Filler<'p, 'a> {
         &self.resolution.object(segment.object).segments[segment.index]
     }
 
+    /// Whether the segment's strings are merged with others of its alignment and
+    /// flags.
     fn is_merged(&self, segment: &Segment) -> bool {
         self.options.merge_strings
             && !self.options.is_relocatable()
             && segment.flags & SEGMENT_STRINGS != 0
-            && segment.align == 0
             && !segment.data.is_empty()
     }
 
@@ -191,24 +195,27 @@ impl<'p, 'a> Filler<'p, 'a> {
         output: &mut OutputSegment<'a>,
         inputs: &[Within<ObjSegment>],
     ) -> Result<()> {
-        let (strings, pieces) = self.merge(inputs)?;
-        let mut strings = Some(strings);
-        let mut strings_at = 0;
-        let mut pieces = pieces.into_iter();
+        let mut pools = self.merge(inputs)?;
         let mut size: u64 = 0;
         for &input in inputs {
             let segment = self.segment(&input);
             let offset = if self.is_merged(segment) {
-                if let Some(bytes) = strings.take() {
-                    strings_at = size as u32;
+                let kind = (segment.align, segment.flags);
+                let Some(pool) = pools.iter_mut().find(|pool| pool.kind == kind) else {
+                    continue;
+                };
+                if let Some(bytes) = pool.bytes.take() {
+                    size = size.next_multiple_of(1 << segment.align);
+                    output.align = output.align.max(segment.align);
+                    pool.offset = size as u32;
                     size += bytes.len() as u64;
-                    let offset = strings_at;
+                    let offset = pool.offset;
                     output.parts.push(Part::Strings { bytes, offset });
                 }
                 self.merged
-                    .extend(pieces.next().map(|pieces| (input, pieces)));
+                    .extend(pool.pieces.next().map(|pieces| (input, pieces)));
                 output.is_zero = false;
-                strings_at
+                pool.offset
             } else {
                 size = size.next_multiple_of(1 << segment.align);
                 output.align = output.align.max(segment.align);
@@ -218,7 +225,8 @@ impl<'p, 'a> Filler<'p, 'a> {
                     segment: input,
                     offset,
                 });
-                output.is_zero &= segment.data.iter().all(|&b| b == 0);
+                let is_zero = self.options.lean && segment.data.iter().all(|&b| b == 0);
+                output.is_zero &= is_zero || output.name.starts_with(ZERO);
                 size += segment.data.len() as u64;
                 offset
             };
@@ -231,22 +239,53 @@ impl<'p, 'a> Filler<'p, 'a> {
         Ok(())
     }
 
-    /// The strings among `inputs`, and where those of each went.
-    fn merge(&self, inputs: &[Within<ObjSegment>]) -> Result<(Vec<u8>, Vec<Pieces>)> {
-        let mergeable: Vec<_> = inputs
-            .iter()
-            .filter(|input| self.is_merged(self.segment(input)))
-            .collect();
-        let bytes: Vec<&[u8]> = mergeable.iter().map(|i| self.segment(i).data).collect();
-        strings::merge(&bytes, true).map_err(|at| {
-            let segment = mergeable[at.0];
-            let object = self.resolution.object(segment.object);
-            object.name.damaged(Damage::StringWithoutEnd {
-                section: self.segment(segment).name.to_owned(),
-                is_segment: true,
+    /// The strings among `inputs`, those of one kind together.
+    fn merge(&self, inputs: &[Within<ObjSegment>]) -> Result<Vec<Pool>> {
+        let mut kinds: Vec<(StringKind, Vec<Within<ObjSegment>>)> = Vec::new();
+        for &input in inputs {
+            let segment = self.segment(&input);
+            if !self.is_merged(segment) {
+                continue;
+            }
+            let kind = (segment.align, segment.flags);
+            match kinds.iter_mut().find(|(other, _)| *other == kind) {
+                Some((_, inputs)) => inputs.push(input),
+                None => kinds.push((kind, vec![input])),
+            }
+        }
+        let merge = |(kind, inputs): (StringKind, Vec<Within<ObjSegment>>)| {
+            let bytes: Vec<&[u8]> = inputs.iter().map(|i| self.segment(i).data).collect();
+            let merged = strings::merge(&bytes, Some(kind.0)).map_err(|at| {
+                let segment = &inputs[at.0];
+                let object = self.resolution.object(segment.object);
+                object.name.damaged(Damage::StringWithoutEnd {
+                    section: self.segment(segment).name.to_owned(),
+                    is_segment: true,
+                })
+            });
+            merged.map(|(bytes, pieces)| Pool {
+                kind,
+                bytes: Some(bytes),
+                offset: 0,
+                pieces: pieces.into_iter(),
             })
-        })
+        };
+        kinds.into_iter().map(merge).collect()
     }
+}
+
+/// Alignment and flags: only strings that agree in them are merged.
+type StringKind = (u32, u32);
+
+/// Merged strings of one kind.
+struct Pool {
+    kind: StringKind,
+    /// Until they have their place.
+    bytes: Option<Vec<u8>>,
+    /// Where that is in the output segment.
+    offset: u32,
+    /// Where the strings of each input went, in order.
+    pieces: std::vec::IntoIter<Pieces>,
 }
 
 /// Reserves a byte of zero.
@@ -262,8 +301,9 @@ fn zero_byte(outputs: &mut IndexVec<OutputSegmentId, OutputSegment>) -> Position
 }
 
 /// Data that is all zero has no bytes in the module. A memory that the module
-/// defines is zero; one that it imports is filled, if the objects allow
-/// `memory.fill`, and otherwise gets bytes after all.
+/// defines is zero; one that it imports is filled. Without `memory.fill` that
+/// takes a loop, which wasm-ld does not know: there the zeros get bytes after all,
+/// as few zeros do that are smaller than the loop.
 fn zeros(
     outputs: &mut IndexVec<OutputSegmentId, OutputSegment>,
     resolution: &Resolution,
@@ -276,7 +316,11 @@ fn zeros(
     if !has_zeros || (options.memory.import.is_none() && !is_written) {
         return false;
     }
-    let can_fill = resolution.features.contains("bulk-memory") && !is_written;
+    let zeros = outputs.iter().filter(|s| s.is_zero);
+    let zeros: u64 = zeros.map(|s| u64::from(s.size)).sum();
+    let may_loop = options.lean && !resolution.is_64 && zeros > u64::from(LOOP);
+    let may_fill = resolution.features.contains("bulk-memory") || may_loop;
+    let can_fill = may_fill && !is_written;
     if !can_fill {
         for output in outputs.iter_mut() {
             output.is_zero = false;

@@ -4,6 +4,7 @@
 use std::ffi::CStr;
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
 /// Where each string of one input went.
 #[derive(Debug, Default)]
@@ -14,6 +15,9 @@ pub struct Pieces {
     /// where to begin to look. Debug information asks a million times.
     blocks: Vec<u32>,
 }
+
+/// So many strings are sorted by many threads.
+const PARALLEL_STRINGS: usize = 1 << 12;
 
 /// Bytes of a block: a few strings.
 const BLOCK: u32 = 64;
@@ -56,9 +60,10 @@ pub struct Unterminated(pub usize);
 
 /// Merges `inputs`; gives the output and where each input's strings went.
 ///
-/// `tails` lets one string lie within another. The result depends on nothing
-/// but the inputs and their order.
-pub fn merge(inputs: &[&[u8]], tails: bool) -> Result<(Vec<u8>, Vec<Pieces>), Unterminated> {
+/// With `tails`, an alignment as a power of two, one string may lie within
+/// another, in LLVM's order of strings. The result depends on nothing but the
+/// inputs and their order.
+pub fn merge(inputs: &[&[u8]], tails: Option<u32>) -> Result<(Vec<u8>, Vec<Pieces>), Unterminated> {
     // Each string with its null byte, by number; inputs as lists of numbers.
     let mut numbers: HashMap<&[u8], u32> = HashMap::new();
     let mut strings: Vec<&[u8]> = Vec::new();
@@ -79,35 +84,10 @@ pub fn merge(inputs: &[&[u8]], tails: bool) -> Result<(Vec<u8>, Vec<Pieces>), Un
         }
         split.push(pieces);
     }
-    let mut offsets = vec![0; strings.len()];
-    let mut output = Vec::new();
-    if tails {
-        // Sorted from their ends, a string stands right before those it ends.
-        let mut order: Vec<u32> = (0..strings.len() as u32).collect();
-        let backwards = |number: u32| strings[number as usize].iter().rev();
-        order.sort_unstable_by(|&a, &b| backwards(b).cmp(backwards(a)));
-        let mut previous: Option<(&[u8], u32)> = None;
-        for number in order {
-            let string = strings[number as usize];
-            let offset = match previous {
-                Some((longer, at)) if longer.ends_with(string) => {
-                    at + (longer.len() - string.len()) as u32
-                }
-                _ => {
-                    let at = output.len() as u32;
-                    output.extend_from_slice(string);
-                    previous = Some((string, at));
-                    at
-                }
-            };
-            offsets[number as usize] = offset;
-        }
-    } else {
-        for (string, offset) in strings.iter().zip(&mut offsets) {
-            *offset = output.len() as u32;
-            output.extend_from_slice(string);
-        }
-    }
+    let (output, offsets) = match tails {
+        Some(align) => place_tails(&strings, align),
+        None => place(&strings),
+    };
     let pieces = split
         .into_iter()
         .zip(inputs)
@@ -121,6 +101,69 @@ pub fn merge(inputs: &[&[u8]], tails: bool) -> Result<(Vec<u8>, Vec<Pieces>), Un
     Ok((output, pieces))
 }
 
+/// Places strings one after the other; gives where each is.
+fn place(strings: &[&[u8]]) -> (Vec<u8>, Vec<u32>) {
+    let mut output = Vec::new();
+    let place = |string: &&[u8]| {
+        let offset = output.len() as u32;
+        output.extend_from_slice(string);
+        offset
+    };
+    let offsets = strings.iter().map(place).collect();
+    (output, offsets)
+}
+
+/// Places strings at multiples of 2^`align`, those that end another within it.
+fn place_tails(strings: &[&[u8]], align: u32) -> (Vec<u8>, Vec<u32>) {
+    let mut offsets = vec![0; strings.len()];
+    let mut output: Vec<u8> = Vec::new();
+    let align = 1usize << align;
+    let mut previous: &[u8] = &[];
+    for number in by_tails(strings) {
+        let string = strings[number as usize];
+        // An empty string, its null byte alone, ends every other.
+        let within = output.len() - string.len().min(output.len());
+        let offset = if previous.ends_with(string) && within.is_multiple_of(align) {
+            within
+        } else {
+            output.resize(output.len().next_multiple_of(align), 0);
+            output.extend_from_slice(string);
+            previous = string;
+            output.len() - string.len()
+        };
+        offsets[number as usize] = offset as u32;
+    }
+    (output, offsets)
+}
+
+/// The numbers of strings, sorted from their ends, so that a string stands right
+/// behind those that it ends.
+fn by_tails(strings: &[&[u8]]) -> Vec<u32> {
+    // The last eight bytes decide most comparisons; the null byte decides none.
+    let tail = |string: &[u8]| {
+        let end = string.iter().rev().skip(1).take(8);
+        end.enumerate().fold(0, |key, (at, &byte)| {
+            key | u64::from(byte) << (8 * (7 - at))
+        })
+    };
+    let mut order: Vec<(u64, u32)> = strings
+        .iter()
+        .enumerate()
+        .map(|(number, string)| (tail(string), number as u32))
+        .collect();
+    let backwards = |number: u32| strings[number as usize].iter().rev();
+    let compare = |a: &(u64, u32), b: &(u64, u32)| {
+        let tails = b.0.cmp(&a.0);
+        tails.then_with(|| backwards(b.1).cmp(backwards(a.1)))
+    };
+    if order.len() > PARALLEL_STRINGS {
+        order.par_sort_unstable_by(compare);
+    } else {
+        order.sort_unstable_by(compare);
+    }
+    order.into_iter().map(|(_, number)| number).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,13 +171,13 @@ mod tests {
     #[test]
     fn equal_strings_and_tails_are_stored_once() {
         let inputs: [&[u8]; 3] = [b"keep\0eep\0", b"eep\0", b"p\0keep\0"];
-        let (output, pieces) = merge(&inputs, true).unwrap();
+        let (output, pieces) = merge(&inputs, Some(0)).unwrap();
         assert_eq!(output, b"keep\0");
         assert_eq!(pieces[0].output_offset(0), 0);
         assert_eq!(pieces[0].output_offset(5), 1);
         assert_eq!(pieces[0].output_offset(6), 2);
         assert_eq!(pieces[2].output_offset(0), 3);
-        let (output, pieces) = merge(&inputs, false).unwrap();
+        let (output, pieces) = merge(&inputs, None).unwrap();
         assert_eq!(output, b"keep\0eep\0p\0");
         assert_eq!(pieces[1].output_offset(0), 5);
     }
@@ -147,7 +190,7 @@ mod tests {
             })
             .collect();
         let inputs = [b"first\0", &input[..]];
-        for tails in [false, true] {
+        for tails in [None, Some(0), Some(2)] {
             let (output, pieces) = merge(&inputs, tails).unwrap();
             for (at, byte) in input.iter().enumerate() {
                 assert_eq!(output[pieces[1].output_offset(at as u32) as usize], *byte);
@@ -156,9 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn an_aligned_string_stays_so() {
+        let inputs: [&[u8]; 2] = [b"abc\0", b"bc\0c\0\0"];
+        let (output, pieces) = merge(&inputs, Some(1)).unwrap();
+        // `bc` would begin at an odd place within `abc`, and so on.
+        assert_eq!(output, b"abc\0bc\0\0c\0\0");
+        let offsets = [0, 3, 5].map(|at| pieces[1].output_offset(at));
+        assert_eq!(offsets, [4, 8, 10]);
+    }
+
+    #[test]
     fn a_string_must_end() {
         assert_eq!(
-            merge(&[b"ok\0", b"open"], true).unwrap_err(),
+            merge(&[b"ok\0", b"open"], Some(0)).unwrap_err(),
             Unterminated(1)
         );
     }

@@ -4,10 +4,27 @@ use crate::error::{Error, Result};
 use crate::index::{SymbolId, Within};
 use crate::live::mark::Reached;
 use crate::live::undefined::Trap;
+use crate::options::Options;
 use crate::resolve::resolution::{FunctionRef, Resolution};
 use crate::signature::Signature;
 
-/// The live constructors by priority, then in the order of the inputs.
+/// Whether the inputs see to the constructors themselves. wasm-ld takes any
+/// mention of `__wasm_call_ctors` for that, be it dead code's.
+pub fn are_called(
+    resolution: &Resolution,
+    options: &Options,
+    reached: &Reached,
+    exports: &[SymbolId],
+) -> bool {
+    if options.lean {
+        return reached.synthetic[resolution.call_ctors];
+    }
+    let symbols = &resolution.symbols;
+    let call_ctors = symbols.find("__wasm_call_ctors");
+    call_ctors.is_some_and(|id| symbols[id].wanted_by.is_some() || exports.contains(&id))
+}
+
+/// The live constructors by priority, then in the order of the objects.
 ///
 /// # Errors
 ///

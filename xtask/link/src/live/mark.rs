@@ -14,7 +14,7 @@ use crate::input::object::{FUNCTION_TABLE, Object, ObjectSymbol, Referent, SEGME
 use crate::input::relocation::{self, Relocation};
 use crate::options::{Options, OutputKind};
 use crate::origin::SymbolKind;
-use crate::resolve::resolution::{Chunk, FunctionRef, Resolution, Target};
+use crate::resolve::resolution::{Chunk, FunctionRef, JoinedObject, Resolution, Target};
 use crate::signature::Signature;
 use crate::symbols::{Action, Definition, LinkerAddress, Symbol, SyntheticGlobal};
 
@@ -135,6 +135,17 @@ pub struct Reached<'a> {
     pub reached_from: HashMap<Chunk, Chunk>,
 }
 
+impl Reached<'_> {
+    /// Whether a live data segment has this name.
+    pub fn has_segment(&self, resolution: &Resolution, name: &str) -> bool {
+        self.objects.enumerate().any(|(id, reached)| {
+            let segments = &resolution.object(id).segments;
+            let mut live = reached.segments.marked();
+            live.any(|index| segments[index].name == name)
+        })
+    }
+}
+
 /// Marks all that `exports`, the entry, constructors and retained data need.
 ///
 /// # Errors
@@ -214,15 +225,18 @@ impl<'p, 'a> Marker<'p, 'a> {
         let symbols = &resolution.symbols;
         let entry = self.options.entry.as_deref();
         let entry = entry.and_then(|name| symbols.find(name));
-        let roots = exports.iter().copied().chain(entry);
+        // An export keeps no data segment.
+        let is_bound = |id: &SymbolId| symbols[*id].bounds().is_some();
+        let exports = exports.iter().copied().filter(|id| !is_bound(id));
+        let roots = exports.chain(entry);
         for id in roots.chain(resolution.destructors) {
             self.symbol(resolution.shared_target(id), None);
         }
         for (id, symbol) in symbols.enumerate() {
             // The table of functions is needed when something uses it; LLVM
-            // marks it in every object.
+            // marks it in every object, and wasm-ld keeps it.
             let kept = symbol.flags.contains(SymbolFlags::NO_STRIP)
-                && symbol.definition != Definition::FunctionTable;
+                && !(self.options.lean && symbol.definition == Definition::FunctionTable);
             if kept && symbol.is_defined() {
                 self.symbol(resolution.shared_target(id), None);
             }
@@ -239,6 +253,9 @@ impl<'p, 'a> Marker<'p, 'a> {
         }
         self.reached.function_table |=
             table.export || (table.import && symbols.find(FUNCTION_TABLE).is_some());
+        let any_legacy = |joined: &JoinedObject| joined.object.legacy_table;
+        self.reached.function_table |=
+            !self.options.lean && resolution.objects.iter().any(any_legacy);
     }
 
     fn named(&mut self, name: &str) {
@@ -490,6 +507,23 @@ impl<'p, 'a> Marker<'p, 'a> {
             reached.globals = IndexVec::filled(object.globals.len(), true);
             reached.tags = IndexVec::filled(object.tags.len(), true);
             reached.tables = IndexVec::filled(object.tables.len(), true);
+        }
+        if self.options.lean || self.options.is_relocatable() {
+            return;
+        }
+        // wasm-ld keeps its own functions, too.
+        for id in self.resolution.synthetic.indices() {
+            self.synthetic(id);
+        }
+        for (id, symbol) in self.resolution.symbols.enumerate() {
+            let is_undefined = matches!(
+                symbol.definition,
+                Definition::Undefined | Definition::Lazy(_)
+            );
+            let is_wanted = symbol.wanted_by.is_some() && symbol.kind == SymbolKind::Function;
+            if is_undefined && is_wanted && symbol.is_weak() {
+                self.reached.called_weak.insert(id);
+            }
         }
     }
 }

@@ -55,7 +55,9 @@ pub fn lay_out<'a>(
         let data = |at: &Within<ObjCustom>| resolution.object(at.object).customs[at.index].data;
         let contents = if options.merge_strings && is_strings(name) {
             let bytes: Vec<&[u8]> = inputs.iter().map(data).collect();
-            let (contents, pieces) = strings::merge(&bytes, false).map_err(|at| {
+            // It takes time, and saves little.
+            let tails = (!options.lean).then_some(0);
+            let (contents, pieces) = strings::merge(&bytes, tails).map_err(|at| {
                 let object = resolution.object(inputs[at.0].object);
                 object.name.damaged(Damage::StringWithoutEnd {
                     section: name.to_owned(),
@@ -99,12 +101,13 @@ fn by_name<'a>(
         for (index, custom) in object.customs.enumerate() {
             let is_debug = custom.name.starts_with(".debug_");
             // Nothing of the module lies in a dead object, so there is nothing
-            // to debug in it.
+            // to debug in it; wasm-ld keeps that all the same.
+            let is_of_use = is_live || !options.lean;
             let drop = custom.data.is_empty()
                 || resolution.is_discarded(id, custom.comdat)
                 || (is_debug
-                    && (!is_live || options.strip != Strip::Nothing)
-                    && !(is_live && options.keep_sections.contains(custom.name)));
+                    && (!is_of_use || options.strip != Strip::Nothing)
+                    && !(is_of_use && options.keep_sections.contains(custom.name)));
             if drop {
                 continue;
             }

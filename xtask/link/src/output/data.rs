@@ -51,7 +51,10 @@ pub fn segments<'p>(parts: &Parts<'p, '_>) -> Vec<DataSegment<'p>> {
         if output.is_zero || output.size == 0 {
             return Vec::new();
         }
-        split(output, placed, base, end)
+        match parts.options.lean {
+            true => split(output, placed, base, end),
+            false => vec![DataSegment::new(output, placed, base, end)],
+        }
     });
     match parts.options.is_pic() {
         // One address is all that the dynamic linker tells.
@@ -72,7 +75,8 @@ fn split<'p>(
     let mut done = base;
     for part in placed {
         // Thread-local data is copied to where anything may have been before.
-        let is_far = part.address.0 - done.0 > LONGEST_PADDING && output.name != THREAD_LOCAL;
+        let may_split = output.name != THREAD_LOCAL;
+        let is_far = may_split && part.address.0 - done.0 > LONGEST_PADDING;
         if is_far && !run.is_empty() {
             let from = run[0].address;
             segments.push(DataSegment::new(

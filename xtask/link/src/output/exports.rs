@@ -12,7 +12,9 @@ use crate::output::parts::Parts;
 use crate::resolve::resolution::{FunctionRef, Target};
 use crate::symbols::Definition;
 
-/// The exports: the memory, symbols in their order, the function table.
+/// The exports: the memory, symbols in their order, the function table where no
+/// symbol names it. In wasm-ld's order functions that are exported in place of
+/// others come last.
 ///
 /// # Errors
 ///
@@ -37,14 +39,18 @@ pub fn section(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
         None if wasi => exports.add("memory", ExportKind::Memory, 0)?,
         None => {}
     }
-    for &id in &parts.live.exports {
-        // The table of functions is exported below.
+    let mut symbols = parts.live.exports.clone();
+    if !parts.options.lean {
+        symbols.sort_by_key(|id| parts.synthetics.exported.contains_key(id));
+    }
+    for id in symbols {
         if let Some((name, kind, index)) = export(parts, id) {
             exports.add(name, kind, index)?;
         }
     }
     let table = parts.indices.tables.function_table;
-    if let (true, Some(table)) = (parts.options.table.export, table) {
+    let wanted = parts.options.table.export && !exports.names.contains(FUNCTION_TABLE);
+    if let (true, Some(table)) = (wanted, table) {
         exports.add(FUNCTION_TABLE, ExportKind::Table, table.into())?;
     }
     exports.finish(out)
@@ -101,6 +107,10 @@ fn export<'p>(parts: &Parts<'p, '_>, id: SymbolId) -> Option<(&'p str, ExportKin
         (SymbolKind::Global, Target::Shared(_, &Definition::Global(global))) => {
             let index = indices.globals.synthetic(global)?;
             (ExportKind::Global, index.into())
+        }
+        (SymbolKind::Table, Target::Shared(_, Definition::FunctionTable)) => {
+            let index = indices.tables.function_table?;
+            (ExportKind::Table, index.into())
         }
         (_, Target::Object(at)) => match parts.resolution.referent(at) {
             Referent::Global(global) => {

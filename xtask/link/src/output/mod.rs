@@ -90,8 +90,7 @@ pub fn write(parts: &Parts, output: &mut dyn Output) -> Result<Vec<Extent>> {
     let build_id = build_id::size(&parts.options.build_id);
     let space = output.space(size + build_id);
     let whole = space.map_err(|source| Error::Output { size, source })?;
-    let (module, id) = whole.split_at_mut(size);
-    let mut rest = &mut *module;
+    let mut rest = &mut whole[..size];
     for stretch in &stretches {
         let (here, after) = rest.split_at_mut(stretch.size());
         match stretch {
@@ -102,7 +101,7 @@ pub fn write(parts: &Parts, output: &mut dyn Output) -> Result<Vec<Extent>> {
         }
         rest = after;
     }
-    id.copy_from_slice(&build_id::section(&parts.options.build_id, module));
+    build_id::write(&parts.options.build_id, whole);
     Ok(code.extents)
 }
 

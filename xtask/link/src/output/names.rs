@@ -8,8 +8,8 @@ use wasm_encoder::{NameMap, NameSection, Section};
 use crate::indices::functions::DefinedFunction;
 use crate::indices::globals::DefinedGlobal;
 use crate::input::object::Referent;
+use crate::origin::SymbolKind;
 use crate::output::parts::Parts;
-use crate::signature::demangle;
 
 /// Names of functions, globals and data segments, if they are kept.
 pub fn section(parts: &Parts, segments: &[&str], out: &mut Vec<u8>) {
@@ -47,13 +47,12 @@ fn functions(parts: &Parts) -> NameMap {
         .map(|&id| &*parts.resolution.symbols[id].name)
         .collect();
     raw.extend(defined_functions(parts));
-    let shown: Vec<Cow<'_, str>> = match parts.options.demangle {
-        false => raw.into_iter().map(Cow::Borrowed).collect(),
-        true if raw.len() <= 512 => raw.into_iter().map(demangle).collect(),
-        true => {
-            let raw = raw.into_par_iter().with_min_len(128);
-            raw.map(demangle).collect()
-        }
+    let shown = |name| parts.options.shown(name);
+    let shown: Vec<Cow<'_, str>> = if parts.options.demangle && raw.len() > 512 {
+        let raw = raw.into_par_iter().with_min_len(128);
+        raw.map(shown).collect()
+    } else {
+        raw.into_iter().map(shown).collect()
     };
     let mut names = NameMap::new();
     for (index, name) in shown.iter().enumerate() {
@@ -99,11 +98,15 @@ fn globals(parts: &Parts) -> NameMap {
     let got = globals.got_imports.iter();
     let got = got.map(|&entry| parts.got_symbol(entry).1);
     for (index, name) in imports.chain(got).enumerate() {
-        names.append(index as u32, name);
+        names.append(index as u32, &parts.options.shown(name));
     }
     for (position, global) in globals.defined.iter().enumerate() {
         let index = globals.imported_count() + position;
-        names.append(index as u32, &global_name(parts, global));
+        // Its export names it.
+        let is_exported = matches!(global, DefinedGlobal::ExportedData(_));
+        if parts.options.lean || !is_exported {
+            names.append(index as u32, &global_name(parts, global));
+        }
     }
     names
 }
@@ -116,11 +119,16 @@ fn global_name<'p>(parts: &Parts<'p, '_>, global: &DefinedGlobal) -> Cow<'p, str
             let symbols = &parts.resolution.object(at.object).symbols;
             let mut symbols = symbols.iter();
             let symbol = symbols.find(|s| s.referent == Referent::Global(at.index));
-            symbol.map_or("", |symbol| symbol.name).into()
+            parts.options.shown(symbol.map_or("", |symbol| symbol.name))
         }
         DefinedGlobal::Got(entry) => {
-            let (_, name) = parts.got_symbol(entry);
-            format!("GOT.data.internal.{name}").into()
+            let (kind, name) = parts.got_symbol(entry);
+            let kind = match kind {
+                SymbolKind::Function => "func",
+                _ => "data",
+            };
+            let name = parts.options.shown(name);
+            format!("GOT.{kind}.internal.{name}").into()
         }
         DefinedGlobal::ExportedData(id) => (&*parts.resolution.symbols[id].name).into(),
     }

@@ -74,8 +74,8 @@ fn function_table_type(parts: &Parts) -> TableType {
     }
 }
 
-/// Imports: the memory, the function table, functions, then what else there is
-/// in the order in which it was met.
+/// Imports: the memory, the function table, then functions, then what else there
+/// is; in wasm-ld's order these are mixed.
 ///
 /// # Errors
 ///
@@ -88,10 +88,13 @@ pub fn imports(parts: &Parts, out: &mut Vec<u8>) -> Result<()> {
     if parts.options.table.import && parts.indices.tables.function_table.is_some() {
         imports.import("env", FUNCTION_TABLE, function_table_type(parts));
     }
-    let is_function = |id: &&SymbolId| parts.resolution.symbols[**id].kind == SymbolKind::Function;
-    let functions = parts.live.imports.iter().filter(is_function);
-    let others = parts.live.imports.iter().filter(|id| !is_function(id));
-    for &id in functions.chain(others) {
+    let mut symbols = parts.live.imports.clone();
+    if parts.options.lean {
+        let is_function =
+            |id: &SymbolId| parts.resolution.symbols[*id].kind == SymbolKind::Function;
+        symbols.sort_by_key(|id| !is_function(id));
+    }
+    for id in symbols {
         let symbol = &parts.resolution.symbols[id];
         let (module, name) = symbol.import.name.unwrap_or(("env", &symbol.name));
         let ty = import_type(parts, id).ok_or_else(|| untyped(symbol))?;

@@ -1,6 +1,8 @@
 //! The bodies of the functions that the linker adds.
 
-use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, MemArgTarget};
+use wasm_encoder::{
+    BlockType, Function, InstructionSink, MemArg, MemArgTarget, ValType as EncodedType,
+};
 use wasmparser::ValType;
 
 use crate::error::{Error, Result, UndefinedReason, UndefinedSymbol};
@@ -22,7 +24,9 @@ pub fn body(parts: &Parts, added: SyntheticIndex) -> Result<Vec<u8>> {
     let synthetic = &parts.synthetics.functions[added];
     let ty = synthetic.signature.decode();
     let params = ty.params().len() as u32;
-    let mut function = Function::new([]);
+    // One that counts addresses.
+    let locals = usize::from(matches!(synthetic.body, Body::InitMemory) && !can_fill(parts));
+    let mut function = Function::new((0..locals).map(|_| (1, EncodedType::I32)));
     let code = &mut function.instructions();
     match synthetic.body {
         Body::Trap => {
@@ -42,7 +46,8 @@ pub fn body(parts: &Parts, added: SyntheticIndex) -> Result<Vec<u8>> {
         Body::CallCtors => call_constructors(code, parts)?,
         Body::Panic(shape) => panic(code, parts, shape, params)?,
         Body::InitTls => init_tls(code, parts),
-        Body::InitMemory => fill_zeros(code, parts),
+        Body::InitMemory if can_fill(parts) => fill_zeros(code, parts),
+        Body::InitMemory => store_zeros(code, parts),
         Body::InitSharedMemory(constructors) => init_shared_memory(code, parts, constructors),
         Body::Both(first, second) => {
             call_added(code, parts, first);
@@ -54,16 +59,16 @@ pub fn body(parts: &Parts, added: SyntheticIndex) -> Result<Vec<u8>> {
             pass_on(code, params);
             call(code, parts, callee)?;
         }
-        Body::Entry {
+        Body::Command {
             constructors,
-            entry,
+            callee,
             destructors,
         } => {
             if let Some(constructors) = constructors {
                 call_added(code, parts, constructors);
             }
             pass_on(code, params);
-            call(code, parts, entry)?;
+            call(code, parts, callee)?;
             if let Some(destructors) = destructors {
                 call(code, parts, destructors)?;
             }
@@ -117,6 +122,58 @@ fn fill_zeros(code: &mut InstructionSink, parts: &Parts) {
         if segment.is_zero && segment.size > 0 {
             parts.push_address(code, address.0).i32_const(0);
             parts.push_address(code, segment.size).memory_fill(0);
+        }
+    }
+}
+
+/// Whether code may fill memory by one instruction.
+fn can_fill(parts: &Parts) -> bool {
+    parts.resolution.features.contains("bulk-memory")
+}
+
+/// The same without that instruction: by a loop over eight bytes at a time, and
+/// stores for those that are left. Local 0 is an address.
+fn store_zeros(code: &mut InstructionSink, parts: &Parts) {
+    let place = |offset: u32| MemArg {
+        offset: u64::from(offset),
+        align: 0,
+        target: MemArgTarget::Memory(0),
+        ordering: None,
+    };
+    for (segment, address) in parts.layout.segments() {
+        if !segment.is_zero || segment.size == 0 {
+            continue;
+        }
+        let whole = segment.size / 8 * 8;
+        let end = address.plus(whole);
+        if whole > 0 {
+            code.i32_const(address.0 as i32)
+                .local_set(0)
+                .loop_(BlockType::Empty)
+                .local_get(0)
+                .i64_const(0)
+                .i64_store(place(0))
+                .local_get(0)
+                .i32_const(8)
+                .i32_add()
+                .local_tee(0)
+                .i32_const(end.0 as i32)
+                .i32_ne()
+                .br_if(0)
+                .end();
+        }
+        let mut at = end;
+        for bytes in [4, 2, 1] {
+            if segment.size & bytes == 0 {
+                continue;
+            }
+            code.i32_const(at.0 as i32).i32_const(0);
+            match bytes {
+                4 => code.i32_store(place(0)),
+                2 => code.i32_store16(place(0)),
+                _ => code.i32_store8(place(0)),
+            };
+            at = at.plus(bytes);
         }
     }
 }
@@ -199,18 +256,18 @@ fn init_shared_memory(
         .i32_atomic_rmw_cmpxchg(WORD)
         .br_table([0, 1], 2)
         .end();
+    let base = parts.indices.globals.synthetic(SyntheticGlobal::TlsBase);
     for (index, segment) in segments.iter().enumerate() {
-        parts.push_address(code, segment.address().0);
+        let address = segment.address().0;
+        parts.push_address(code, address);
+        // The first thread's own data is where the linker put it.
+        if let Some(base) = base.filter(|_| segment.is_thread_local()) {
+            parts.push_address(code, address).global_set(base.into());
+        }
         copy(code, index, segment);
     }
-    if parts.layout.fills_zeros() {
+    if parts.layout.fills_zeros() || !parts.options.lean {
         fill_zeros(code, parts);
-    }
-    // The first thread's own data is where the linker put it.
-    let base = parts.indices.globals.synthetic(SyntheticGlobal::TlsBase);
-    if let Some(base) = base.filter(|_| parts.layout.has_thread_local()) {
-        let address = parts.layout.memory.tls.base;
-        parts.push_address(code, address.0).global_set(base.into());
     }
     if let Some(constructors) = constructors {
         call_added(code, parts, constructors);

@@ -44,9 +44,13 @@ pub fn define<'a>(
             })),
             Shim::ZeroByte => Definition::Address(LinkerAddress::ZeroByte),
             Shim::Alias(targets) => {
-                let mut targets = targets.iter();
-                let found = targets.find_map(|target| extractor.binder.request(target));
-                extractor.extract_wanted()?;
+                let mut found = None;
+                for target in &targets {
+                    found = extractor.request(target)?;
+                    if found.is_some() {
+                        break;
+                    }
+                }
                 match found.map(|id| extractor.binder.symbols[id].definition.clone()) {
                     Some(definition @ Definition::Object(_)) => definition,
                     // Reported like any other undefined symbol, if live.

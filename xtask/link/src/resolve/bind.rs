@@ -1,5 +1,6 @@
 //! Enters the symbols of objects into the shared table: which of several
-//! definitions counts, and what references ask for.
+//! definitions counts, and what references ask for. One symbol at a time: the
+//! member that a reference asks for joins before the next symbol is looked at.
 //!
 //! Of two definitions a strong one beats a weak one, and the first beats the
 //! second. These are wasm-ld's rules; what differs is that a function which the
@@ -10,10 +11,10 @@ use std::borrow::Cow;
 use hashbrown::{HashMap, HashSet};
 use wasmparser::SymbolFlags;
 
-use crate::error::Error;
+use crate::error::{Error, Warning};
 use crate::index::{IndexVec, LazyId, ObjSymbol, ObjectId, SymbolId, Within};
 use crate::input::object::{Object, ObjectSymbol, Referent};
-use crate::options::Options;
+use crate::options::{Duplicates, Options};
 use crate::origin::{ObjectName, Origin, SymbolKind};
 use crate::resolve::resolution::JoinedObject;
 use crate::resolve::trace::{Event, Traced};
@@ -43,16 +44,51 @@ pub struct Wanted {
     pub by: Option<ObjectId>,
 }
 
-/// The import that a function declared for the host is: module, name, type.
-type HostImport<'a> = (&'a str, &'a str, Signature<'a>);
+/// An object whose symbols are being entered. Until all objects have joined, its
+/// id is its place in the order in which they began to.
+pub struct Joining<'a> {
+    id: ObjectId,
+    joined: JoinedObject<'a>,
+}
+
+impl Joining<'_> {
+    /// Which object it will be.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+}
+
+/// What became of an object that joins.
+pub enum Step<'a> {
+    /// A symbol asks for a member, whose symbols come before those that are left.
+    Wants(Joining<'a>, Wanted),
+    /// All its symbols are entered: it is part of the link.
+    Joined(ObjectId, JoinedObject<'a>),
+}
+
+/// What becomes of a symbol that a member offers.
+pub enum Offer {
+    /// It waits for somebody to want it.
+    Waits,
+    /// It is wanted already.
+    Taken(Wanted),
+    /// There is another definition.
+    Passed,
+}
+
+/// The import that a function declared for the host is: its symbol's name, then
+/// module, name, type.
+type HostImport<'a> = (&'a str, &'a str, &'a str, Signature<'a>);
 
 /// The shared table while objects join.
 pub struct Binder<'a> {
     options: &'a Options,
     /// The symbols so far.
     pub symbols: SymbolTable<'a>,
-    /// What is to be extracted because of them.
-    pub wanted: Vec<Wanted>,
+    /// The member that the symbol which was entered last asks for.
+    wanted: Option<Wanted>,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
     /// Symbols that disagree.
     pub errors: Vec<Error>,
     /// Functions declared for the host: no definition of the same name replaces
@@ -70,7 +106,8 @@ impl<'a> Binder<'a> {
         Binder {
             options,
             symbols: SymbolTable::default(),
-            wanted: Vec::new(),
+            wanted: None,
+            warnings: Vec::new(),
             errors: Vec::new(),
             host: HashMap::new(),
             traced: Vec::new(),
@@ -79,23 +116,32 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Lets an object join: the next one.
-    pub fn join(&mut self, object: Object<'a>, joins: Joins) -> JoinedObject<'a> {
-        let id = self.names.push(object.name);
+    /// Begins to let an object join: the next one.
+    pub fn begin(&mut self, object: Object<'a>, joins: Joins) -> Joining<'a> {
         let kept = object.comdats.iter();
-        let kept_comdats = kept.map(|name| self.comdats.insert(name)).collect();
-        let mut joined = JoinedObject {
-            bindings: IndexVec::new(),
-            is_root: joins != Joins::Extracted,
-            is_guest: joins == Joins::Itself { guest: true },
-            kept_comdats,
-            object,
-        };
-        let symbols = joined.object.symbols.indices();
-        joined.bindings = symbols
-            .map(|symbol| self.bind(id, &joined, symbol))
-            .collect();
-        joined
+        Joining {
+            id: self.names.push(object.name),
+            joined: JoinedObject {
+                bindings: IndexVec::with_capacity(object.symbols.len()),
+                is_root: joins != Joins::Extracted,
+                is_guest: joins == Joins::Itself { guest: true },
+                kept_comdats: kept.map(|name| self.comdats.insert(name)).collect(),
+                object,
+            },
+        }
+    }
+
+    /// Enters symbols of the object up to one that asks for a member.
+    pub fn advance(&mut self, mut joining: Joining<'a>) -> Step<'a> {
+        let Joining { id, joined } = &mut joining;
+        while let Some(next) = joined.object.symbols.index_at(joined.bindings.len() as u32) {
+            let bound = self.bind(*id, joined, next);
+            joined.bindings.push(bound);
+            if let Some(wanted) = self.wanted.take() {
+                return Step::Wants(joining, wanted);
+            }
+        }
+        Step::Joined(joining.id, joining.joined)
     }
 
     /// Enters a symbol of an object; `None` if it is the object's own.
@@ -137,13 +183,21 @@ impl<'a> Binder<'a> {
                 return id;
             }
             if !old.is_weak() {
-                if !self.options.allow_multiple_definition {
-                    self.duplicate(id, at.object);
+                match self.options.duplicates {
+                    Duplicates::First => return id,
+                    Duplicates::Warn => self.warnings.push(Warning::Duplicate {
+                        symbol: new.name.to_owned(),
+                        first: self.definer(id),
+                        second: self.names[at.object].into(),
+                    }),
+                    Duplicates::Error => {
+                        self.duplicate(id, at.object);
+                        return id;
+                    }
                 }
-                return id;
             }
         }
-        let no_strip = old.flags & SymbolFlags::NO_STRIP;
+        let no_strip = self.symbols[id].flags & SymbolFlags::NO_STRIP;
         let symbol = &mut self.symbols[id];
         symbol.kind = new.kind;
         symbol.flags = new.flags | no_strip;
@@ -165,7 +219,7 @@ impl<'a> Binder<'a> {
             // With `wasm_import_module` the compiler names the import itself.
             let explicit = new.flags.contains(SymbolFlags::EXPLICIT_NAME) || module != "env";
             if (declared || explicit) && !new.is_weak() {
-                return self.host_function(object, new.name, (module, name, signature));
+                return self.host_function(object, (new.name, module, name, signature));
             }
         }
         let (id, is_new) = self.symbols.entry(Cow::Borrowed(new.name), new.kind);
@@ -182,7 +236,7 @@ impl<'a> Binder<'a> {
                 symbol.flags = new.flags;
                 if strong {
                     symbol.definition = Definition::Undefined;
-                    self.wanted.push(Wanted {
+                    self.wanted = Some(Wanted {
                         lazy,
                         symbol: id,
                         by: Some(object),
@@ -207,19 +261,15 @@ impl<'a> Binder<'a> {
     }
 
     /// The import that a function which is declared for the host stands for.
-    fn host_function(
-        &mut self,
-        object: ObjectId,
-        name: &'a str,
-        import: HostImport<'a>,
-    ) -> SymbolId {
+    fn host_function(&mut self, object: ObjectId, import: HostImport<'a>) -> SymbolId {
         if let Some(&id) = self.host.get(&import) {
             return id;
         }
-        let mut symbol = Symbol::new(Cow::Borrowed(name), SymbolKind::Function);
+        let (symbol, module, name, signature) = import;
+        let mut symbol = Symbol::new(Cow::Borrowed(symbol), SymbolKind::Function);
         symbol.flags = SymbolFlags::UNDEFINED;
-        symbol.import.name = Some((import.0, import.1));
-        symbol.import.signature = Some(import.2);
+        symbol.import.name = Some((module, name));
+        symbol.import.signature = Some(signature);
         symbol.wanted_by = Some(object);
         symbol.is_host = true;
         let id = self.symbols.push(symbol);
@@ -227,41 +277,51 @@ impl<'a> Binder<'a> {
         id
     }
 
-    /// A member, not part of the link yet, offers a symbol; whether the symbol waits
-    /// for somebody to want it.
-    pub fn offer(&mut self, name: &'a str, lazy: LazyId) -> bool {
+    /// A member, not part of the link yet, offers a symbol; gives what becomes of
+    /// the offer.
+    pub fn offer(&mut self, name: &'a str, lazy: LazyId) -> Offer {
         let (id, is_new) = self
             .symbols
             .entry(Cow::Borrowed(name), SymbolKind::Function);
         let symbol = &mut self.symbols[id];
         if is_new || (symbol.definition == Definition::Undefined && symbol.is_weak()) {
             symbol.definition = Definition::Lazy(lazy);
-            return true;
+            return Offer::Waits;
         }
-        if symbol.definition == Definition::Undefined {
-            let by = symbol.wanted_by;
-            self.wanted.push(Wanted {
+        match symbol.definition {
+            Definition::Undefined => Offer::Taken(Wanted {
                 lazy,
                 symbol: id,
-                by,
-            });
+                by: symbol.wanted_by,
+            }),
+            _ => Offer::Passed,
         }
-        false
     }
 
-    /// Wants what defines `name`, as if an object referred to it.
-    pub fn request(&mut self, name: &str) -> Option<SymbolId> {
-        let id = self.symbols.find(name)?;
+    /// Wants what defines a symbol, as if an object referred to it.
+    pub fn request(&mut self, id: SymbolId) -> Option<Wanted> {
         let symbol = &mut self.symbols[id];
-        if let Definition::Lazy(lazy) = symbol.definition {
-            symbol.definition = Definition::Undefined;
-            self.wanted.push(Wanted {
-                lazy,
-                symbol: id,
-                by: None,
-            });
+        let Definition::Lazy(lazy) = symbol.definition else {
+            return None;
+        };
+        symbol.definition = Definition::Undefined;
+        Some(Wanted {
+            lazy,
+            symbol: id,
+            by: None,
+        })
+    }
+
+    /// Gives each object the id that `new` has for it.
+    pub fn renumber(&mut self, new: &IndexVec<ObjectId, ObjectId>) {
+        for symbol in self.symbols.iter_mut() {
+            if let Definition::Object(at) = &mut symbol.definition {
+                at.object = new[at.object];
+            }
+            if let Some(object) = &mut symbol.wanted_by {
+                *object = new[*object];
+            }
         }
-        Some(id)
     }
 
     /// Notes what happens to a symbol, if the options want to hear of it.

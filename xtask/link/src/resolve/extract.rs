@@ -1,12 +1,12 @@
 //! Takes the inputs in order and decides which objects are part of the link: an
 //! object joins at once, an archive's member when it defines a symbol that is
-//! undefined by then or later.
+//! undefined by then or later, at the moment that shows.
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use crate::error::{Result, Unsupported};
-use crate::index::{ArchiveId, IndexVec, LazyId, ObjectId};
+use crate::error::{Result, Unsupported, Warning};
+use crate::index::{ArchiveId, Index, IndexVec, LazyId, ObjectId, SymbolId};
 use crate::input::archive::{self, Archive, Member};
 use crate::input::object::Object;
 use crate::input::reader;
@@ -14,9 +14,12 @@ use crate::input::stub::{self, Stub};
 use crate::options::{Input, Options, Role};
 use crate::origin::ObjectName;
 use crate::parallel;
-use crate::resolve::bind::{Binder, Joins};
+use crate::resolve::bind::{Binder, Joining, Joins, Offer, Step, Wanted};
 use crate::resolve::resolution::{Extraction, JoinedObject};
 use crate::resolve::trace::Event;
+
+/// What WebAssembly begins with.
+const WASM: &[u8] = b"\0asm";
 
 /// An object that joins when a symbol needs it.
 #[derive(Clone, Copy)]
@@ -29,19 +32,37 @@ enum Lazy<'a> {
     Joined,
 }
 
+/// An archive with an index, whose members join one by one.
+struct Library<'a> {
+    archive: Archive<'a>,
+    /// By the offset of its header, a member that the index names.
+    members: HashMap<u64, LazyId>,
+}
+
 /// The objects of the link while inputs come in.
 pub struct Extractor<'a> {
     /// The shared symbols.
     pub binder: Binder<'a>,
-    /// The objects so far.
-    pub objects: IndexVec<ObjectId, JoinedObject<'a>>,
-    /// What came from archives, so far.
-    pub extracted: Vec<Extraction>,
     /// What stub libraries say, until [`crate::resolve::stubs`] takes it.
     pub stubs: Vec<(ObjectName<'a>, Vec<Stub<'a>>)>,
     options: &'a Options,
-    archives: IndexVec<ArchiveId, Archive<'a>>,
+    extracted: Vec<Extraction>,
+    warnings: Vec<Warning>,
+    joined: Vec<(ObjectId, JoinedObject<'a>)>,
+    archives: IndexVec<ArchiveId, Library<'a>>,
     lazies: IndexVec<LazyId, Lazy<'a>>,
+}
+
+/// The objects of the link, when all inputs are there.
+pub struct Joined<'a> {
+    /// The shared symbols.
+    pub binder: Binder<'a>,
+    /// The objects; what one needs of archives comes before it.
+    pub objects: IndexVec<ObjectId, JoinedObject<'a>>,
+    /// What came from archives, in order.
+    pub extracted: Vec<Extraction>,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
 }
 
 impl<'a> Extractor<'a> {
@@ -49,10 +70,11 @@ impl<'a> Extractor<'a> {
     pub fn new(options: &'a Options) -> Self {
         Extractor {
             binder: Binder::new(options),
-            objects: IndexVec::new(),
             extracted: Vec::new(),
             stubs: Vec::new(),
             options,
+            warnings: Vec::new(),
+            joined: Vec::new(),
             archives: IndexVec::new(),
             lazies: IndexVec::new(),
         }
@@ -66,9 +88,34 @@ impl<'a> Extractor<'a> {
     pub fn take(&mut self, inputs: &[Input<'a>]) -> Result<()> {
         for (input, read) in inputs.iter().zip(read_ahead(inputs)) {
             self.input(input, read)?;
-            self.extract_wanted()?;
         }
         Ok(())
+    }
+
+    /// How many objects have joined.
+    pub fn joined_count(&self) -> usize {
+        self.joined.len()
+    }
+
+    /// Ends it: the objects in the order in which they joined, their ids by that.
+    pub fn finish(mut self) -> Joined<'a> {
+        let mut new = IndexVec::filled(self.joined.len(), ObjectId::new(0));
+        for (position, (old, _)) in self.joined.iter().enumerate() {
+            new[*old] = ObjectId::new(position);
+        }
+        self.binder.renumber(&new);
+        for extraction in &mut self.extracted {
+            extraction.object = new[extraction.object];
+            extraction.wanted_by = extraction.wanted_by.map(|object| new[object]);
+        }
+        let objects = self.joined.into_iter().map(|(_, object)| object);
+        self.warnings.append(&mut self.binder.warnings);
+        Joined {
+            binder: self.binder,
+            objects: objects.collect(),
+            extracted: self.extracted,
+            warnings: self.warnings,
+        }
     }
 
     fn input(&mut self, input: &Input<'a>, read: Option<Result<Object<'a>>>) -> Result<()> {
@@ -80,7 +127,7 @@ impl<'a> Extractor<'a> {
             self.stubs.push((name, stub::read(name, input.bytes)?));
             return Ok(());
         }
-        if !input.bytes.starts_with(b"\0asm") {
+        if !input.bytes.starts_with(WASM) {
             return Err(name.unsupported(match input.bytes {
                 [] => Unsupported::Empty,
                 _ if reader::is_bitcode(input.bytes) => Unsupported::Bitcode,
@@ -91,111 +138,192 @@ impl<'a> Extractor<'a> {
         let member = Member { name, bytes };
         let guest = input.role == Role::Guest;
         match (input.role, read) {
-            (_, Some(object)) => {
-                self.join(object?, Joins::Itself { guest });
-                Ok(())
-            }
+            (_, Some(object)) => self.join(object?, Joins::Itself { guest }),
             (Role::Lazy, None) => self.offer(member),
-            (_, None) => self
-                .read_and_join(member, Joins::Itself { guest })
-                .map(drop),
+            (_, None) => self.read_and_join(member, Joins::Itself { guest }),
         }
     }
 
     fn archive(&mut self, input: &Input<'a>) -> Result<()> {
         let archive = Archive::read(ObjectName::file(input.name), input.bytes)?;
         if input.role == Role::Whole {
-            for member in archive.objects()? {
-                self.read_and_join(member, Joins::Itself { guest: false })?;
-                self.extract_wanted()?;
+            for member in archive.members()? {
+                if self.is_linkable(member) {
+                    self.read_and_join(member, Joins::Itself { guest: false })?;
+                }
             }
             return Ok(());
         }
         let Some(index) = archive.index()? else {
-            for member in archive.objects()? {
-                self.offer(member)?;
+            for member in archive.members()? {
+                if self.is_linkable(member) {
+                    self.offer(member)?;
+                }
             }
             return Ok(());
         };
-        let archive = self.archives.push(archive);
-        let mut by_offset: HashMap<u64, LazyId> = HashMap::new();
+        let members = HashMap::new();
+        let id = self.archives.push(Library { archive, members });
         let mut last = None;
         for entry in index {
             let (name, offset) = entry?;
             // The index lists a member's symbols one after the other.
             let lazy = match last {
                 Some((at, lazy)) if at == offset => lazy,
-                _ => *by_offset
-                    .entry(offset)
-                    .or_insert_with(|| self.lazies.push(Lazy::Archived(archive, offset))),
+                _ => self.member(id, offset),
             };
             last = Some((offset, lazy));
-            let waits = self.binder.offer(name, lazy);
-            if waits && self.options.trace_symbols.contains(name) {
-                let member = self.archives[archive].member(offset)?.name;
-                let event = Event::LazyDefinition;
-                self.binder.trace(self.options, name, member, event);
+            match self.binder.offer(name, lazy) {
+                Offer::Taken(wanted) => self.extract(wanted)?,
+                Offer::Waits if self.options.trace_symbols.contains(name) => {
+                    let member = self.archives[id].archive.member(offset)?.name;
+                    let event = Event::LazyDefinition;
+                    self.binder.trace(self.options, name, member, event);
+                }
+                Offer::Waits | Offer::Passed => {}
             }
         }
         Ok(())
+    }
+
+    /// The member of an archive whose header is at `offset`.
+    fn member(&mut self, archive: ArchiveId, offset: u64) -> LazyId {
+        let entry = self.archives[archive].members.entry(offset);
+        *entry.or_insert_with(|| self.lazies.push(Lazy::Archived(archive, offset)))
+    }
+
+    /// Whether a member is for this linker. wasm-ld passes over others, such as
+    /// those of another machine, with a warning.
+    fn is_linkable(&mut self, member: Member<'a>) -> bool {
+        let is_linkable = member.bytes.starts_with(WASM) || reader::is_bitcode(member.bytes);
+        if !is_linkable {
+            let origin = member.name.into();
+            let warning = Warning::ForeignMember { origin };
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+        is_linkable
     }
 
     fn offer(&mut self, member: Member<'a>) -> Result<()> {
         let object = reader::read(member.name, member.bytes)?;
         let lazy = self.lazies.push(Lazy::Member(member));
         for name in object.offered() {
-            if self.binder.offer(name, lazy) {
-                let event = Event::LazyDefinition;
-                self.binder.trace(self.options, name, member.name, event);
+            match self.binder.offer(name, lazy) {
+                Offer::Taken(wanted) => self.extract(wanted)?,
+                Offer::Waits => {
+                    let event = Event::LazyDefinition;
+                    self.binder.trace(self.options, name, member.name, event);
+                }
+                Offer::Passed => {}
             }
         }
         Ok(())
     }
 
-    /// Lets wanted members join. What a member needs comes before what else is
-    /// wanted: wasi-libc counts on it, where one member's weak definition makes
-    /// another superfluous.
+    /// Resolves `name` as if an object referred to it; gives its symbol, if an
+    /// input has it.
     ///
     /// # Errors
     ///
     /// If a member is damaged.
-    pub fn extract_wanted(&mut self) -> Result<()> {
-        let mut waiting = std::mem::take(&mut self.binder.wanted);
-        waiting.reverse();
-        while let Some(wanted) = waiting.pop() {
-            if self.binder.symbols[wanted.symbol].is_defined() {
-                continue;
+    pub fn request(&mut self, name: &str) -> Result<Option<SymbolId>> {
+        let Some(id) = self.binder.symbols.find(name) else {
+            return Ok(None);
+        };
+        if let Some(wanted) = self.binder.request(id) {
+            self.extract(wanted)?;
+        }
+        Ok(Some(id))
+    }
+
+    /// Lets a wanted member join, and what it needs.
+    fn extract(&mut self, wanted: Wanted) -> Result<()> {
+        match self.open(wanted)? {
+            Some(member) => self.complete(member),
+            None => Ok(()),
+        }
+    }
+
+    fn read_and_join(&mut self, member: Member<'a>, joins: Joins) -> Result<()> {
+        let object = reader::read(member.name, member.bytes)?;
+        self.join(object, joins)
+    }
+
+    fn join(&mut self, object: Object<'a>, joins: Joins) -> Result<()> {
+        let joining = self.binder.begin(object, joins);
+        self.complete(joining)
+    }
+
+    /// Lets an object join. A member that one of its symbols needs joins before
+    /// its next symbol is entered: wasi-libc counts on it, where one member's weak
+    /// definition makes another superfluous. How deep that goes is up to the
+    /// archive, hence no recursion.
+    fn complete(&mut self, joining: Joining<'a>) -> Result<()> {
+        let mut open = vec![joining];
+        while let Some(joining) = open.pop() {
+            match self.binder.advance(joining) {
+                Step::Joined(id, object) => self.joined.push((id, object)),
+                Step::Wants(joining, wanted) => {
+                    open.push(joining);
+                    open.extend(self.open(wanted)?);
+                }
             }
-            let member = match std::mem::replace(&mut self.lazies[wanted.lazy], Lazy::Joined) {
-                Lazy::Joined => continue,
-                Lazy::Member(member) => member,
-                Lazy::Archived(archive, offset) => self.archives[archive].member(offset)?,
-            };
-            let object = self.read_and_join(member, Joins::Extracted)?;
-            self.extracted.push(Extraction {
-                object,
-                symbol: wanted.symbol,
-                wanted_by: wanted.by,
-            });
-            waiting.extend(self.binder.wanted.drain(..).rev());
         }
         Ok(())
     }
 
-    fn read_and_join(&mut self, member: Member<'a>, joins: Joins) -> Result<ObjectId> {
+    /// Opens a wanted member, unless it has joined already.
+    fn open(&mut self, wanted: Wanted) -> Result<Option<Joining<'a>>> {
+        let mut lazy = wanted.lazy;
+        let member = loop {
+            let (archive, member) = match self.lazies[lazy] {
+                Lazy::Joined => return Ok(None),
+                Lazy::Member(member) => break member,
+                Lazy::Archived(id, offset) => (id, self.archives[id].archive.member(offset)?),
+            };
+            if self.is_linkable(member) {
+                break member;
+            }
+            match self.next_offer(wanted.symbol, archive)? {
+                Some(next) => lazy = next,
+                None => return Ok(None),
+            }
+        };
+        self.lazies[lazy] = Lazy::Joined;
         let object = reader::read(member.name, member.bytes)?;
-        Ok(self.join(object, joins))
+        let joining = self.binder.begin(object, Joins::Extracted);
+        self.extracted.push(Extraction {
+            object: joining.id(),
+            symbol: wanted.symbol,
+            wanted_by: wanted.by,
+        });
+        Ok(Some(joining))
     }
 
-    fn join(&mut self, object: Object<'a>, joins: Joins) -> ObjectId {
-        self.objects.push(self.binder.join(object, joins))
+    /// The member by which an archive after this one, so far, defines a symbol.
+    fn next_offer(&mut self, symbol: SymbolId, archive: ArchiveId) -> Result<Option<LazyId>> {
+        let name = &self.binder.symbols[symbol].name;
+        let later = self.archives.enumerate().filter(|&(id, _)| id > archive);
+        let mut found = None;
+        'search: for (id, library) in later {
+            for entry in library.archive.index()?.into_iter().flatten() {
+                let (offered, offset) = entry?;
+                if offered == name {
+                    found = Some((id, offset));
+                    break 'search;
+                }
+            }
+        }
+        Ok(found.map(|(id, offset)| self.member(id, offset)))
     }
 }
 
 /// Reads many objects at once, where that is worth a second thread. What is
 /// wrong with one is said when its turn comes.
 fn read_ahead<'a>(inputs: &[Input<'a>]) -> Vec<Option<Result<Object<'a>>>> {
-    let is_object = |input: &Input| input.role != Role::Lazy && input.bytes.starts_with(b"\0asm");
+    let is_object = |input: &Input| input.role != Role::Lazy && input.bytes.starts_with(WASM);
     let objects = inputs.iter().filter(|i| is_object(i));
     if objects.map(|i| i.bytes.len()).sum::<usize>() < parallel::INPUT_BYTES {
         return inputs.iter().map(|_| None).collect();

@@ -2,6 +2,7 @@
 //! where an input wants them and has none.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use wasmparser::{GlobalType, RefType, SymbolFlags, TableType, ValType};
 
@@ -9,7 +10,7 @@ use crate::index::{Index, IndexVec, ObjectId, SyntheticId};
 use crate::input::object::FUNCTION_TABLE;
 use crate::options::{Exports, Options, OutputKind};
 use crate::origin::SymbolKind;
-use crate::resolve::resolution::Resolution;
+use crate::resolve::resolution::{JoinedObject, Resolution};
 use crate::signature::Signature;
 use crate::symbols::{
     Action, Definition, ImportAs, LinkerAddress, SymbolTable, SyntheticFunction, SyntheticGlobal,
@@ -120,11 +121,13 @@ fn import_places(symbols: &mut SymbolTable) {
 }
 
 /// Defines what the linker knows, where an input wants it and has none.
-pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
-    let shared = [
-        ("__dso_handle", LinkerAddress::GlobalBase),
-        ("__wasm_first_page_end", LinkerAddress::PageSize),
-    ];
+pub fn define_optional(
+    symbols: &mut SymbolTable,
+    objects: &IndexVec<ObjectId, JoinedObject>,
+    options: &Options,
+) {
+    let first = ("__dso_handle", LinkerAddress::GlobalBase);
+    let last = ("__wasm_first_page_end", LinkerAddress::PageSize);
     let own = [
         ("__data_end", LinkerAddress::DataEnd),
         ("__stack_low", LinkerAddress::StackLow),
@@ -137,7 +140,7 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
     ];
     // Memory is not a dynamic module's own.
     let own = own.into_iter().filter(|_| !options.is_pic());
-    for (name, address) in shared.into_iter().chain(own) {
+    for (name, address) in std::iter::once(first).chain(own).chain([last]) {
         let definition = Definition::Address(address);
         define_if_wanted(symbols, options, name, SymbolKind::Data, definition);
     }
@@ -150,6 +153,10 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
             symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
         }
     }
+    let bounds = bounds_to_export(objects, options);
+    for name in bounds {
+        symbols.entry(Cow::Owned(name), SymbolKind::Data);
+    }
     for id in symbols.ids() {
         let symbol = &mut symbols[id];
         if symbol.definition == Definition::Undefined
@@ -160,6 +167,38 @@ pub fn define_optional(symbols: &mut SymbolTable, options: &Options) {
             symbol.flags |= SymbolFlags::VISIBILITY_HIDDEN;
         }
     }
+}
+
+/// Whether an option names an export.
+fn is_named(options: &Options, name: &str) -> bool {
+    options.export_if_defined.contains(name)
+        || matches!(&options.exports, Exports::Named(names) if names.contains(name))
+}
+
+/// The names of all bounds of data segments that options export.
+fn bounds_to_export(objects: &IndexVec<ObjectId, JoinedObject>, options: &Options) -> Vec<String> {
+    let mut found = Vec::new();
+    let names = match &options.exports {
+        Exports::Named(names) => Some(names),
+        Exports::Guest => None,
+    };
+    let named = names
+        .into_iter()
+        .flatten()
+        .chain(&options.export_if_defined);
+    found.extend(named.filter(|name| segment_bound(name).is_some()).cloned());
+    if options.export_all {
+        let mut seen = BTreeSet::new();
+        let segments = objects.iter().flat_map(|joined| &joined.object.segments);
+        for segment in segments.filter(|segment| seen.insert(segment.name)) {
+            let both = ["__start_", "__stop_"].map(|prefix| format!("{prefix}{}", segment.name));
+            found.extend(
+                both.into_iter()
+                    .filter(|name| segment_bound(name).is_some()),
+            );
+        }
+    }
+    found
 }
 
 /// Gives the table of functions a symbol where an object of LLVM before reference
@@ -195,12 +234,10 @@ fn define_if_wanted(
     kind: SymbolKind,
     definition: Definition,
 ) {
-    let exported = options.export_all
-        || options.export_if_defined.contains(name)
-        || matches!(&options.exports, Exports::Named(names) if names.contains(name));
+    let exported = options.export_all || is_named(options, name);
     let id = match symbols.find(name) {
         Some(id) => id,
-        None if exported => symbols.entry(Cow::Borrowed(name), kind).0,
+        None if exported && kind == SymbolKind::Data => symbols.entry(Cow::Borrowed(name), kind).0,
         None => return,
     };
     let symbol = &mut symbols[id];

@@ -9,6 +9,7 @@ use wasmparser::{RelocationType, SymbolFlags};
 use crate::error::{Error, Result, Warning};
 use crate::index::{ObjSymbol, ObjectId, SymbolId, Within};
 use crate::input::object::Object;
+use crate::options::Options;
 use crate::origin::{Origin, SymbolKind};
 use crate::resolve::resolution::Resolution;
 use crate::signature::Signature;
@@ -20,7 +21,7 @@ use crate::symbols::{Action, Definition, Symbol, SyntheticFunction};
 /// # Errors
 ///
 /// If relocations are damaged.
-pub fn stub_mismatched_calls(resolution: &mut Resolution) -> Result<Vec<Error>> {
+pub fn stub_mismatched_calls(resolution: &mut Resolution, options: &Options) -> Result<Vec<Error>> {
     let mut errors = Vec::new();
     let mut stubs: HashMap<(SymbolId, Signature), SymbolId> = HashMap::new();
     for number in resolution.objects.indices() {
@@ -66,7 +67,7 @@ pub fn stub_mismatched_calls(resolution: &mut Resolution) -> Result<Vec<Error>> 
                 None => {
                     let warning = warning(resolution, id, at, actual, expected);
                     resolution.warnings.push(warning);
-                    let stub = trap_stub(resolution, id, expected);
+                    let stub = trap_stub(resolution, options, id, expected);
                     stubs.insert((id, expected), stub);
                     stub
                 }
@@ -120,10 +121,12 @@ fn warning(
 
 fn trap_stub<'a>(
     resolution: &mut Resolution<'a>,
+    options: &Options,
     id: SymbolId,
     signature: Signature<'a>,
 ) -> SymbolId {
-    let name = format!("signature_mismatch:{}", resolution.symbols[id].name);
+    let name = options.shown(&resolution.symbols[id].name);
+    let name = format!("signature_mismatch:{name}");
     let mut symbol = Symbol::new(Cow::Owned(name.clone()), SymbolKind::Function);
     symbol.flags = SymbolFlags::VISIBILITY_HIDDEN;
     symbol.definition = Definition::Synthetic(resolution.synthetic.push(SyntheticFunction {

@@ -21,7 +21,7 @@ pub mod trace;
 use crate::error::{Errors, Result};
 use crate::index::IndexVec;
 use crate::options::{Input, Options};
-use crate::resolve::extract::Extractor;
+use crate::resolve::extract::{Extractor, Joined};
 use crate::resolve::resolution::Resolution;
 use crate::signature::Signature;
 
@@ -43,12 +43,12 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
         allocator::define(&mut extractor, &mut synthetic)?;
     }
 
-    let Extractor {
+    let Joined {
         binder,
         objects,
         extracted,
-        ..
-    } = extractor;
+        warnings,
+    } = extractor.finish();
     let is_64 = machine::is_64(&objects, options)?;
     if is_64 {
         linker_defined::widen(&mut synthetic);
@@ -62,7 +62,7 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
         call_ctors,
         destructors: None,
         panic_import: None,
-        warnings: Vec::new(),
+        warnings,
         extracted,
         traced: binder.traced,
     };
@@ -73,13 +73,13 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
     if options.is_relocatable() {
         linker_defined::import_table(&mut resolution);
     } else {
-        linker_defined::define_optional(&mut resolution.symbols, options);
+        linker_defined::define_optional(&mut resolution.symbols, &resolution.objects, options);
     }
     substitute::defsym(&mut resolution.symbols, options)?;
     substitute::hosts_by_objects(&mut resolution, binder.host.into_values().collect());
     substitute::wrap(&mut resolution, options);
     let mut errors = binder.errors;
-    errors.extend(mismatch::stub_mismatched_calls(&mut resolution)?);
+    errors.extend(mismatch::stub_mismatched_calls(&mut resolution, options)?);
     Errors::check(errors)?;
     panic::replace(&mut resolution, options.panic);
     Ok(resolution)

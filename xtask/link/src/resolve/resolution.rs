@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use wasmparser::GlobalType;
+
 use crate::error::{Result, Warning};
 use crate::index::{
     Comdat, IndexVec, ObjFunction, ObjSegment, ObjSymbol, ObjectId, SymbolId, SyntheticId, Within,
@@ -43,7 +45,8 @@ pub struct Extraction {
 /// All inputs, resolved: what the later phases borrow.
 #[derive(Debug)]
 pub struct Resolution<'a> {
-    /// The objects that are part of the link, in order.
+    /// The objects that are part of the link, in order: members of archives before
+    /// what needed them.
     pub objects: IndexVec<ObjectId, JoinedObject<'a>>,
     /// The shared symbols.
     pub symbols: SymbolTable<'a>,
@@ -212,6 +215,14 @@ impl<'a> Resolution<'a> {
         comdat
             .filter(|_| is_discarded)
             .map(|comdat| object.comdats[comdat])
+    }
+
+    /// The type of a global that an object defines.
+    pub fn global_type(&self, symbol: Within<ObjSymbol>) -> Option<GlobalType> {
+        match self.referent(symbol) {
+            Referent::Global(index) => Some(self.object(symbol.object).globals[index].ty),
+            _ => None,
+        }
     }
 
     /// What a global or a table that a symbol stands for is in its object.

@@ -23,7 +23,7 @@ pub fn apply(extractor: &mut Extractor, options: &Options) -> Result<()> {
     let mut seen: HashSet<SymbolId> = HashSet::new();
     // What is extracted may want more of the host.
     loop {
-        let before = extractor.objects.len();
+        let before = extractor.joined_count();
         let symbols = extractor.binder.symbols.enumerate();
         let hosts = symbols.filter(|(_, symbol)| symbol.is_host && !symbol.is_defined());
         let hosts: Vec<SymbolId> = hosts.map(|(id, _)| id).collect();
@@ -45,7 +45,7 @@ pub fn apply(extractor: &mut Extractor, options: &Options) -> Result<()> {
                 }
             }
         }
-        if extractor.objects.len() == before {
+        if extractor.joined_count() == before {
             return Ok(());
         }
     }
@@ -76,8 +76,7 @@ fn export(
     by: &str,
     needed: &str,
 ) -> Result<()> {
-    let id = extractor.binder.request(needed);
-    extractor.extract_wanted()?;
+    let id = extractor.request(needed)?;
     let binder = &mut extractor.binder;
     match id.filter(|&id| binder.symbols[id].is_defined()) {
         Some(id) => {

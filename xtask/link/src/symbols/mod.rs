@@ -155,6 +155,16 @@ impl<'a> Symbol<'a> {
         self.flags.contains(SymbolFlags::BINDING_WEAK)
     }
 
+    /// The data segment of which it is the start or the end, if it is.
+    pub fn bounds(&self) -> Option<&str> {
+        match &self.definition {
+            Definition::Address(
+                LinkerAddress::SegmentStart(name) | LinkerAddress::SegmentStop(name),
+            ) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether it is not for others than the objects of this link.
     pub fn is_hidden(&self) -> bool {
         self.flags.contains(SymbolFlags::VISIBILITY_HIDDEN)
@@ -205,6 +215,11 @@ impl<'a> SymbolTable<'a> {
     /// All ids, in the order in which the symbols came up.
     pub fn ids(&self) -> impl Iterator<Item = SymbolId> + use<> {
         (0..self.all.len()).map(SymbolId::new)
+    }
+
+    /// All symbols, in the order in which they came up, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Symbol<'a>> {
+        self.all.iter_mut()
     }
 
     /// All symbols, in the order in which they came up.

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::index::{IndexVec, SymbolId, SyntheticId, SyntheticIndex};
 use crate::layout::Layout;
 use crate::live::Live;
+use crate::live::undefined::UNDEFINED_STUB;
 use crate::options::Options;
 use crate::origin::SymbolKind;
 use crate::resolve::resolution::{FunctionRef, Resolution};
@@ -58,12 +59,12 @@ pub enum Body {
     Once(SyntheticIndex),
     /// Calls a function, then another, whose parameters it takes.
     Before(SyntheticIndex, FunctionRef),
-    /// Starts a program.
-    Entry {
+    /// Runs a function as a command: a program of its own.
+    Command {
         /// What runs the constructors, if there are any to run.
         constructors: Option<SyntheticIndex>,
-        /// The program's entry.
-        entry: FunctionRef,
+        /// The function, whose parameters it takes.
+        callee: FunctionRef,
         /// libc's `__wasm_call_dtors`, which flushes what is buffered.
         destructors: Option<FunctionRef>,
     },
@@ -89,10 +90,15 @@ pub struct Synthetics<'a> {
 
 /// Makes them.
 ///
-/// Constructors run at instantiation if they cannot call the host, which may
-/// not be ready then: WASI wants the instance's memory. Otherwise each exported
-/// function runs them first, the first time. A program's entry runs them before
-/// and libc's destructors after, unless its crt1 does so itself.
+/// In a lean module constructors run once: at instantiation if they cannot call
+/// the host, which may not be ready then, since WASI wants the instance's memory;
+/// otherwise each exported function runs them first, the first time. A program's
+/// entry runs them before and libc's destructors after, unless its crt1 does so
+/// itself.
+///
+/// wasm-ld takes each exported function for a command, which runs constructors
+/// before and destructors after, each time, unless the inputs call the
+/// constructors themselves.
 ///
 /// # Errors
 ///
@@ -120,10 +126,18 @@ pub fn make<'a>(
         });
         made.of_symbols.push(index);
     }
+    let mut stubs: HashMap<Signature, SyntheticIndex> = HashMap::new();
     for trap in &live.traps {
         let signature = resolution.symbols[trap.symbol].import.signature;
         let signature = signature.unwrap_or(Signature::NOTHING);
-        let index = made.add(trap.name.clone(), signature, Body::Trap);
+        let is_stub = !options.lean && trap.name == UNDEFINED_STUB;
+        let index = match stubs.get(&signature) {
+            Some(&stub) if is_stub => stub,
+            _ => made.add(trap.name.clone(), signature, Body::Trap),
+        };
+        if is_stub {
+            stubs.insert(signature, index);
+        }
         made.traps.insert(trap.symbol, index);
     }
     if options.is_pic() {
@@ -142,8 +156,11 @@ pub fn make<'a>(
             let body = Body::ApplyGlobalRelocs;
             made.start = Some(made.add(name, Signature::NOTHING, body));
         }
-    } else {
+    } else if options.lean {
         made.start_up(resolution, live, layout, options)?;
+    } else {
+        made.prepare_memory(layout, options, None);
+        made.wrap_commands(resolution, live);
     }
     Ok(made)
 }
@@ -167,6 +184,65 @@ impl<'a> Synthetics<'a> {
         })
     }
 
+    /// Whether a function is exported in place of another.
+    pub fn wraps(&self, added: SyntheticIndex) -> bool {
+        let body = self.functions[added].body;
+        matches!(body, Body::Before(..) | Body::Command { .. })
+    }
+
+    /// Adds what fills memory before the first data is looked at, and calls
+    /// `at_start` then.
+    fn prepare_memory(
+        &mut self,
+        layout: &Layout,
+        options: &Options,
+        at_start: Option<SyntheticIndex>,
+    ) {
+        let nothing = Signature::NOTHING;
+        self.start = if options.memory.shared {
+            let has_data = layout.segments().next().is_some();
+            let body = Body::InitSharedMemory(at_start);
+            (has_data || at_start.is_some()).then(|| self.add("__wasm_init_memory", nothing, body))
+        } else {
+            let fill = layout
+                .fills_zeros()
+                .then(|| self.add("__wasm_init_memory", nothing, Body::InitMemory));
+            match (fill, at_start) {
+                (Some(fill), Some(ctors)) => {
+                    let both = Body::Both(fill, ctors);
+                    Some(self.add("__wasm_start", nothing, both))
+                }
+                (fill, ctors) => fill.or(ctors),
+            }
+        };
+    }
+
+    /// Adds wasm-ld's wrappers of exported functions.
+    fn wrap_commands(&mut self, resolution: &Resolution<'a>, live: &Live<'a>) {
+        let function = |id| resolution.target_function(resolution.shared_target(id));
+        let destructors = resolution.destructors.and_then(function);
+        if live.constructors_called || (live.constructors.is_empty() && destructors.is_none()) {
+            return;
+        }
+        let constructors = self.of_symbols[resolution.call_ctors];
+        for &id in &live.exports {
+            let symbol = &resolution.symbols[id];
+            if symbol.kind != SymbolKind::Function {
+                continue;
+            }
+            let (Some(callee), Some(signature)) = (function(id), resolution.symbol_type(id)) else {
+                continue;
+            };
+            let body = Body::Command {
+                constructors,
+                callee,
+                destructors,
+            };
+            let index = self.add(format!("{}.command_export", symbol.name), signature, body);
+            self.exported.insert(id, index);
+        }
+    }
+
     /// Adds what runs before the first exported function, and around the entry.
     fn start_up(
         &mut self,
@@ -182,23 +258,7 @@ impl<'a> Synthetics<'a> {
             true => (call_ctors, None),
             false => (None, call_ctors),
         };
-        self.start = if options.memory.shared {
-            let has_data = layout.segments().next().is_some();
-            let body = Body::InitSharedMemory(at_start);
-            (has_data || at_start.is_some())
-                .then(|| self.add("__wasm_init_memory", Signature::NOTHING, body))
-        } else {
-            let fill = layout
-                .fills_zeros()
-                .then(|| self.add("__wasm_init_memory", Signature::NOTHING, Body::InitMemory));
-            match (fill, at_start) {
-                (Some(fill), Some(ctors)) => {
-                    let both = Body::Both(fill, ctors);
-                    Some(self.add("__wasm_start", Signature::NOTHING, both))
-                }
-                (fill, ctors) => fill.or(ctors),
-            }
-        };
+        self.prepare_memory(layout, options, at_start);
         self.wrap_exports(resolution, live, options, later);
         Ok(())
     }
@@ -231,9 +291,9 @@ impl<'a> Synthetics<'a> {
             };
             let body = if Some(id) == entry {
                 let destructors = resolution.destructors.and_then(function);
-                let entry = Body::Entry {
+                let entry = Body::Command {
                     constructors,
-                    entry: callee,
+                    callee,
                     destructors,
                 };
                 (constructors.is_some() || destructors.is_some()).then_some(entry)
