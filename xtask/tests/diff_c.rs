@@ -188,9 +188,8 @@ fn differ(name: &str) {
         check(&what, &case, &ours);
         // wasm-ld keeps the other copies of a group's data; and symbols that nothing
         // relocates.
-        let folds = options.iter().any(|option| option.starts_with("--icf="));
         let keeps_copies = name == "comdat" && options.contains(&"--no-gc-sections");
-        if !keeps_copies && !options.contains(&"--emit-relocs") && !folds {
+        if !keeps_copies && !options.contains(&"--emit-relocs") {
             linkers::assert_same(&what, &toolchain, folder.path(), &arguments);
         }
         // What is up to the linker may differ.
