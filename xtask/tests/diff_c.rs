@@ -349,6 +349,7 @@ cases! {
     warned_undefined
     weak
     whole_archive
+    wide_strings
     wrap;
     // Over wasi-libc:
     program

@@ -67,6 +67,7 @@ fn a_guest_with_crates_does_the_same() {
         let theirs = linkers::theirs(&toolchain, objects.path(), &arguments).module(&what);
         let ours = linkers::ours(objects.path(), &arguments).module(&what);
         linkers::assert_alike(&what, &ours, &theirs, Size::Compared);
+        linkers::assert_same(&what, &toolchain, objects.path(), &arguments);
     }
 }
 

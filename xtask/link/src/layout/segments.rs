@@ -178,12 +178,13 @@ impl<'p, 'a> Filler<'p, 'a> {
         &self.resolution.object(segment.object).segments[segment.index]
     }
 
-    /// Whether the segment's strings are merged with others of its alignment and
-    /// flags.
+    /// Whether the segment's strings are merged with others of its flags. Those of
+    /// wider characters are aligned, and have null bytes within.
     fn is_merged(&self, segment: &Segment) -> bool {
         self.options.merge_strings
             && !self.options.is_relocatable()
             && segment.flags & SEGMENT_STRINGS != 0
+            && segment.align == 0
             && !segment.data.is_empty()
     }
 
