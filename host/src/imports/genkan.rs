@@ -54,7 +54,6 @@ fn write_from(env: Env<'_>, pointer: i64, address: u32, len: u32) -> Result<(), 
     copy(&env, pointer, address, len, true)
 }
 
-/// In pieces: others may have the lock between them, and the guest may have to end.
 fn copy(
     env: &Env<'_>,
     pointer: i64,
@@ -62,26 +61,11 @@ fn copy(
     len: u32,
     write: bool,
 ) -> Result<(), RuntimeError> {
-    const PIECE: u32 = 256 << 10;
+    let state = env.data();
     let pointer = Pointer::from_bits(pointer as u64);
-    let space = &env.data().space;
-    space.check(pointer, len, write).map_err(ended)?;
-    for done in (0..len).step_by(PIECE as usize) {
-        env.data().spend(PIECE.min(len - done) / 16)?;
-        let Some(there) = address.checked_add(done) else {
-            return Err(ended(Error::GuestRange {
-                function: if write { "write_from" } else { "read_into" },
-                write: !write,
-                address,
-                len,
-            }));
-        };
-        let piece = PIECE.min(len - done);
-        space
-            .copy(pointer + done, there, piece, write)
-            .map_err(ended)?;
-    }
-    Ok(())
+    let charge = |piece: u32| state.charge_bytes(piece as usize);
+    let copied = state.space.copy(pointer, address, len, write, charge);
+    copied.map_err(ended)
 }
 
 fn map(mut env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, Error> {

@@ -8,9 +8,6 @@ use crate::types::Error;
 /// How many bytes an answer has.
 const ANSWER_LEN: usize = 16;
 
-/// For how many bytes that are copied, one unit of fuel is charged.
-const BYTES_OF_FUEL: usize = 16;
-
 impl State {
     /// Copies the slots of a call's arguments.
     pub(super) fn slots(&self, address: u32, slots: &mut [u64]) -> Result<(), Error> {
@@ -41,8 +38,7 @@ impl State {
             if (start + words) * 8 > memory.len() {
                 return Err(missing());
             }
-            self.stop
-                .spend((bytes / BYTES_OF_FUEL) as u32, self.counted)?;
+            self.charge_bytes(bytes)?;
             all.try_reserve(words).map_err(|_| missing())?;
             all.resize(start + words, 0);
             let row = &mut bytemuck::cast_slice_mut(&mut all[start..])[..bytes];

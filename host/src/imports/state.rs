@@ -2,6 +2,7 @@
 
 use super::exports::Exports;
 use crate::regions::Space;
+use crate::rewrite::BYTES_OF_FUEL;
 use crate::stop::Stop;
 use crate::sys::Inaccessible;
 use crate::types::Error;
@@ -44,6 +45,13 @@ impl State {
     /// asks whether the guest may go on.
     pub(super) fn spend(&self, fuel: u32) -> Result<(), RuntimeError> {
         self.stop.spend(fuel, self.counted).map_err(ended)
+    }
+
+    /// The same for so many bytes that it handles.
+    pub(super) fn charge_bytes(&self, bytes: usize) -> Result<(), Error> {
+        // A guest's memory has less than 4 GiB.
+        let fuel = bytes as u32 / BYTES_OF_FUEL;
+        self.stop.spend(fuel, self.counted)
     }
 
     /// Copies bytes out of the guest's memory.

@@ -2,7 +2,7 @@
 //! its arguments, the time or a random seed, and exits. There are no files and no
 //! network: every other function answers that it is not there.
 
-use super::state::{Env, State};
+use super::state::{Env, State, ended};
 use std::io::Write;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
@@ -87,9 +87,6 @@ fn sched_yield(_: Env<'_>) -> i32 {
     SUCCESS
 }
 
-/// For how many bytes that the host handles, one unit of fuel is charged.
-const BYTES_OF_FUEL: u32 = 16;
-
 /// A list's entries or the bytes of them, in pieces which are worth a look at whether
 /// the guest may go on.
 fn fd_write(
@@ -119,7 +116,7 @@ fn fd_write(
         total += len;
         for done in (0..len).step_by(PIECE as usize) {
             let piece = (len - done).min(PIECE);
-            env.data().spend(piece / BYTES_OF_FUEL)?;
+            env.data().charge_bytes(piece as usize).map_err(ended)?;
             buffer.resize(piece as usize, 0);
             if let Err(errno) = write_piece(&mut env, fd, start, done, &mut buffer) {
                 return Ok(errno);
@@ -270,7 +267,7 @@ fn random_get(env: Env<'_>, to: u32, len: u32) -> Result<i32, RuntimeError> {
     let mut done = 0;
     while done < len {
         let piece = &mut buffer[..(len - done).min(4096) as usize];
-        env.data().spend(piece.len() as u32 / BYTES_OF_FUEL)?;
+        env.data().charge_bytes(piece.len()).map_err(ended)?;
         let Some(at) = to.checked_add(done) else {
             return Ok(EFAULT);
         };

@@ -257,20 +257,16 @@ impl Space {
         }
     }
 
-    /// Checks that `len` bytes at `pointer` may be read, or written.
-    pub(crate) fn check(&self, pointer: Pointer, len: u32, write: bool) -> Result<(), Error> {
-        self.lock().check(pointer, 0, len, write)?;
-        Ok(())
-    }
-
     /// Copies bytes of a region into the guest's memory, or from it if `write`:
-    /// for guests whose memory the carried module cannot have.
+    /// for guests for which the carried module cannot do it. `before` is asked before
+    /// each piece, with its length, whether the guest may go on.
     pub(crate) fn copy(
         &self,
         pointer: Pointer,
         address: u32,
         len: u32,
         write: bool,
+        mut before: impl FnMut(u32) -> Result<(), Error>,
     ) -> Result<(), Error> {
         const PIECE: u32 = 256 << 10;
         self.lock().check(pointer, 0, len, write)?;
@@ -280,6 +276,7 @@ impl Space {
                 std::thread::yield_now();
             }
             let piece = (len - done).min(PIECE);
+            before(piece)?;
             self.copy_piece(pointer, address, (done, piece), len, write)?;
         }
         Ok(())

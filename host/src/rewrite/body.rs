@@ -73,7 +73,7 @@ pub(super) fn rewrite(
     let entries = locals.get_count();
     let start = body.range().start;
     let locals_end = (locals.original_position() - start) as usize;
-    let loops = has_loops(body)?;
+    let loops = plan.checks.any() && has_loops(body)?;
     let mut operators = body.get_operators_reader()?;
     let source = body.as_bytes();
     let first = signature.params + declared;

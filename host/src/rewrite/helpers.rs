@@ -20,8 +20,9 @@ const ELEMENTS: i32 = 8 << 10;
 /// How many bytes and elements are done without a look at all.
 const FEW_BYTES: i32 = 4 << 10;
 const FEW_ELEMENTS: i32 = 256;
-/// For how many bytes, by logarithm, one unit of fuel is charged.
-const BYTES_OF_FUEL: i64 = 4;
+/// For how many bytes that are copied or filled, by the guest or for it, one unit of
+/// fuel is charged: a power of two.
+pub(crate) const BYTES_OF_FUEL: u32 = 16;
 
 /// A function that the pass adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -426,7 +427,7 @@ impl Work<'_, '_> {
         self.charge(|code| {
             code.local_get(LEN)
                 .i64_extend_i32_u()
-                .i64_const(BYTES_OF_FUEL)
+                .i64_const(BYTES_OF_FUEL.ilog2().into())
                 .i64_shr_u();
         });
     }
@@ -490,23 +491,15 @@ impl Work<'_, '_> {
     ) {
         if self.plan.checks.interrupt {
             self.if_short(few, instruction);
-            self.look();
-            self.code
-                .block(BlockType::Empty)
-                .loop_(BlockType::Empty)
-                .local_get(LEN)
-                .i32_const(piece)
-                .i32_le_u()
-                .br_if(1);
-            self.code.local_get(TO).local_get(FROM).i32_const(piece);
-            instruction(self.code);
-            self.step(TO, piece);
-            if advance == Advance::Both {
-                self.step(FROM, piece);
-            }
-            self.step(LEN, -piece);
-            self.look();
-            self.code.br(0).end().end();
+            self.pieces(piece, |work| {
+                work.code.local_get(TO).local_get(FROM).i32_const(piece);
+                instruction(work.code);
+                work.step(TO, piece);
+                if advance == Advance::Both {
+                    work.step(FROM, piece);
+                }
+                work.step(LEN, -piece);
+            });
         }
         self.arguments();
         instruction(self.code);
@@ -522,27 +515,34 @@ impl Work<'_, '_> {
                 .local_get(FROM)
                 .i32_gt_u()
                 .if_(BlockType::Empty);
-            self.look();
-            self.code
-                .block(BlockType::Empty)
-                .loop_(BlockType::Empty)
-                .local_get(LEN)
-                .i32_const(piece)
-                .i32_le_u()
-                .br_if(1);
-            self.step(LEN, -piece);
-            for start in [TO, FROM] {
-                self.code.local_get(start).local_get(LEN).i32_add();
-            }
-            self.code.i32_const(piece);
-            instruction(self.code);
-            self.look();
-            self.code.br(0).end().end();
+            self.pieces(piece, |work| {
+                work.step(LEN, -piece);
+                for start in [TO, FROM] {
+                    work.code.local_get(start).local_get(LEN).i32_add();
+                }
+                work.code.i32_const(piece);
+                instruction(work.code);
+            });
             self.arguments();
             instruction(self.code);
             self.code.return_().end();
         }
         self.forward(piece, few, Advance::Both, &instruction);
+    }
+
+    /// Does one piece after the other, until no more than one is left.
+    fn pieces(&mut self, piece: i32, one: impl FnOnce(&mut Self)) {
+        self.look();
+        self.code
+            .block(BlockType::Empty)
+            .loop_(BlockType::Empty)
+            .local_get(LEN)
+            .i32_const(piece)
+            .i32_le_u()
+            .br_if(1);
+        one(self);
+        self.look();
+        self.code.br(0).end().end();
     }
 
     fn step(&mut self, local: u32, by: i32) {

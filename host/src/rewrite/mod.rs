@@ -24,6 +24,7 @@ mod tests;
 
 pub(crate) use added::End;
 pub use checks::Checks;
+pub(crate) use helpers::BYTES_OF_FUEL;
 pub(crate) use layout::Layout;
 pub(crate) use module::Rewritten;
 
