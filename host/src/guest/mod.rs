@@ -303,7 +303,7 @@ fn fault_ranges(space: &Space) -> faults::Running {
 fn ended(module: &Module, checks: Checks, limits: &Limits) -> Ended {
     let (module, limits) = (module.clone(), limits.clone());
     Arc::new(move |error, space| match module.variant(checks) {
-        Ok(variant) => explain(error, space, &limits, module.layout(variant)),
+        Ok(variant) => explain(error, space, &limits, || module.layout(variant)),
         Err(error) => error,
     })
 }

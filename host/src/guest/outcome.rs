@@ -9,14 +9,14 @@ use std::fmt::{self, Write};
 use wasmer::RuntimeError;
 use wasmer::sys::vm::TrapCode;
 
-/// What a guest's run ended in.
-pub(crate) fn explain(
+/// What a guest's run ended in. `layout` is asked for a backtrace alone: for its first
+/// one, a module goes through the pass again.
+pub(crate) fn explain<'a>(
     error: RuntimeError,
     space: &Space,
     limits: &Limits,
-    layout: &Layout,
+    layout: impl FnOnce() -> &'a Layout,
 ) -> Error {
-    let trace = trace(&error, layout);
     let error = match error.downcast::<Error>() {
         Ok(error) => return error,
         Err(error) => error,
@@ -25,6 +25,7 @@ pub(crate) fn explain(
         Ok(Exit(code)) => return Error::Exit(code),
         Err(error) => error,
     };
+    let trace = trace(&error, layout());
     let message = error.message();
     let found = error.downcast_ref::<Trapped>().map(|trapped| trapped.0);
     let signal = faults::take();
