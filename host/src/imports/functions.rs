@@ -1,14 +1,13 @@
 //! Functions that the embedder offers.
 
 use super::caller::Caller;
-use super::offered::{HostFunction, Offered, bind, panic_message};
+use super::offered::{HostFunction, Offered, bind, catch_panic};
 use super::state::{Env, State, ended};
 use crate::calls::Declaration;
 use crate::types::{BoxError, Error, Mismatch, Value, ValueType};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use wasmer::{Function, FunctionEnv, FunctionType, Store};
 
@@ -120,28 +119,20 @@ impl Functions {
         let call = move |env: Env<'_>, args: &[wasmer::Value]| {
             let args: Vec<Value> = args.iter().filter_map(Value::from_wasm).collect();
             let caller = Caller(env.data());
-            // A panic must not unwind through the guest.
-            let outcome = catch_unwind(AssertUnwindSafe(|| function(&caller, &args)));
-            let fail = |source| Error::HostFunction {
-                function: name.clone(),
-                source,
+            let fail = |source| {
+                ended(Error::HostFunction {
+                    function: name.clone(),
+                    source,
+                })
             };
-            let values = match outcome {
-                Ok(Ok(values)) => values,
-                Ok(Err(error)) => return Err(ended(fail(error))),
-                Err(panic) => {
-                    return Err(ended(Error::HostPanic {
-                        function: name.clone(),
-                        message: panic_message(&*panic),
-                    }));
-                }
-            };
+            let called = catch_panic(&name, || function(&caller, &args));
+            let values = called.map_err(ended)?.map_err(fail)?;
             if !values
                 .iter()
                 .map(|value| value.ty())
                 .eq(results.iter().copied().map(ValueType::of))
             {
-                return Err(ended(fail("its results are of another type".into())));
+                return Err(fail("its results are of another type".into()));
             }
             // What was raised meanwhile counts, whatever the guest's code does next.
             env.data().spend(0)?;

@@ -158,21 +158,14 @@ struct Bound {
 impl Bound {
     fn call(&self, env: Env<'_>, slots: &[u64]) -> Result<Reply, Error> {
         let mut reply = Reply::default();
-        // A panic must not unwind through the guest.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let called = catch_panic(&self.name, || {
             self.offered.call(env, &self.declared, slots, &mut reply)
-        }));
-        let function = || self.name.clone();
-        match outcome {
-            Ok(Ok(Ok(()))) => Ok(reply),
-            Ok(Err(error)) => Err(error),
-            Ok(Ok(Err(stop))) => Err(Error::HostFunction {
-                function: function(),
+        });
+        match called?? {
+            Ok(()) => Ok(reply),
+            Err(stop) => Err(Error::HostFunction {
+                function: self.name.clone(),
                 source: stop.0,
-            }),
-            Err(panic) => Err(Error::HostPanic {
-                function: function(),
-                message: panic_message(&*panic),
             }),
         }
     }
@@ -218,8 +211,18 @@ impl Bound {
     }
 }
 
-/// What a function of the embedder's panicked with.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+/// Calls a function of the embedder's. A panic must not unwind through the guest.
+///
+/// # Errors
+/// [`Error::HostPanic`].
+pub(super) fn catch_panic<T>(function: &str, call: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Error::HostPanic {
+        function: function.into(),
+        message: panic_message(&*panic),
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(message), _) => (*message).into(),
         (_, Some(message)) => message.clone(),
