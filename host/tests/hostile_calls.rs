@@ -2,7 +2,10 @@
 //! is made up, against a model of what must happen. `GENKAN_OPERATIONS` and
 //! `GENKAN_SEED` choose others.
 
+mod random;
+
 use genkan_host::{Cx, Encoded, Engine, Error, Function, Functions, Guest, Setup, Value};
+use random::Random;
 
 /// The guest's memory, in bytes.
 const MEMORY: usize = 1 << 16;
@@ -43,20 +46,7 @@ const MODULE: &str = r#"
 /// Something to decode: each kind of length that a codec has.
 type Nested = Vec<(Option<String>, Vec<u32>, Box<[u8]>)>;
 
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
     /// A number of 32 bits that is likely to lie at some border.
     fn edge(&mut self) -> u32 {
         let near = [0, 8, 64, MEMORY as u32, u32::MAX, 1 << 31, 1 << 29];

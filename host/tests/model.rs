@@ -2,8 +2,10 @@
 //! what must happen. `GENKAN_OPERATIONS` and `GENKAN_SEED` choose others.
 
 mod guests;
+mod random;
 
 use genkan_host::{Access, Engine, Error, Guest, Module, Pointer, PointerProblem, Region, Value};
+use random::Random;
 
 const FUNCTIONS: &str = r#"
     (import "genkan" "len" (func $len (param i64) (result i64)))
@@ -44,20 +46,7 @@ const FUNCTIONS: &str = r#"
 const BUFFER: u32 = 1024;
 const BUFFER_LEN: u32 = 16 << 10;
 
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
     fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }

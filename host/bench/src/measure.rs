@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 pub enum Floor {
     AtMost(f64),
     AtLeast(f64),
-    None,
 }
 
 /// Ours beside theirs.
@@ -76,7 +75,6 @@ impl Comparison {
         match self.floor {
             Floor::AtMost(most) => self.ratio() <= most,
             Floor::AtLeast(least) => self.ratio() >= least,
-            Floor::None => true,
         }
     }
 
@@ -84,7 +82,6 @@ impl Comparison {
         match self.floor {
             Floor::AtMost(most) => format!("<= {most}"),
             Floor::AtLeast(least) => format!(">= {least}"),
-            Floor::None => "-".into(),
         }
     }
 
