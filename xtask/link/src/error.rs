@@ -32,19 +32,8 @@ pub enum Error {
     #[error(transparent)]
     Undefined(#[from] UndefinedSymbol),
     /// Two strong definitions of one symbol.
-    #[error(
-        "duplicate symbol: {}\n>>> defined in {}\n>>> defined in {second}",
-        demangle(symbol),
-        Definer(first.as_ref())
-    )]
-    Duplicate {
-        /// The symbol, mangled.
-        symbol: String,
-        /// Where it is defined first; `None` for the linker itself.
-        first: Option<Origin>,
-        /// Where it is defined again.
-        second: Origin,
-    },
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateSymbol),
     /// Objects disagree on what a symbol is.
     #[error(
         "symbol type mismatch: {}\n>>> a {first_kind} in {}\n>>> a {second_kind} in {second}",
@@ -553,6 +542,23 @@ pub struct UndefinedSymbol {
     pub reason: UndefinedReason,
 }
 
+/// A symbol that has two strong definitions.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "duplicate symbol: {}\n>>> defined in {}\n>>> defined in {second}",
+    demangle(symbol),
+    Definer(first.as_ref())
+)]
+#[non_exhaustive]
+pub struct DuplicateSymbol {
+    /// Its name, mangled.
+    pub symbol: String,
+    /// Where it is defined first; `None` for the linker itself.
+    pub first: Option<Origin>,
+    /// Where it is defined again.
+    pub second: Origin,
+}
+
 /// Why nothing defines a symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -684,19 +690,8 @@ pub enum Warning {
         symbol: String,
     },
     /// Two strong definitions of one symbol; the second counts.
-    #[error(
-        "duplicate symbol: {}\n>>> defined in {}\n>>> defined in {second}",
-        demangle(symbol),
-        Definer(first.as_ref())
-    )]
-    Duplicate {
-        /// The symbol, mangled.
-        symbol: String,
-        /// Where it is defined first; `None` for the linker itself.
-        first: Option<Origin>,
-        /// Where it is defined again.
-        second: Origin,
-    },
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateSymbol),
     /// A member of an archive that a symbol needs is for another machine, or no
     /// object at all; the link went on without it.
     #[error("{origin}: neither a WebAssembly object nor LLVM bitcode; passed over")]

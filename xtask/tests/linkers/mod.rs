@@ -307,17 +307,8 @@ pub fn limits(module: &[u8]) -> Vec<String> {
 
 /// The sections of `module`: name (custom ones) or number, and size.
 pub fn sections(module: &[u8]) -> Vec<(String, usize)> {
-    let payloads = Parser::new(0).parse_all(module).map(Result::unwrap);
-    payloads
-        .filter_map(|payload| {
-            let (id, range) = payload.as_section()?;
-            let name = match &payload {
-                Payload::CustomSection(section) => section.name().to_owned(),
-                _ => id.to_string(),
-            };
-            Some((name, (range.end - range.start) as usize))
-        })
-        .collect()
+    let sections = contents(module).into_iter();
+    sections.map(|(name, bytes)| (name, bytes.len())).collect()
 }
 
 /// The files in `folder` (below this test's own), by extension, sorted.

@@ -11,6 +11,7 @@ use crate::indices::globals::DefinedGlobal;
 use crate::input::relocation::Relocation;
 use crate::live::mark::GotEntry;
 use crate::output::parts::Parts;
+use crate::output::subsections;
 use crate::resolve::resolution::Target;
 use crate::symbols::{Definition, LinkerAddress, Symbol, SyntheticGlobal};
 use crate::synthetic;
@@ -26,13 +27,13 @@ pub fn section(parts: &Parts, out: &mut Vec<u8>) {
         return;
     }
     let mut data = Vec::new();
-    subsection(MEM_INFO, &mem_info(parts), &mut data);
+    subsections::append(MEM_INFO, &mem_info(parts), &mut data);
     let symbols = &parts.resolution.symbols;
     let exports = parts.live.exports.iter().map(|&id| &symbols[id]);
     // What a thread has a copy of is not counted from `__memory_base`.
     let exports = exports.filter(|symbol| symbol.flags.contains(SymbolFlags::TLS));
     let exports = list(exports, |symbol, out| symbol.name.encode(out));
-    subsection(EXPORT_INFO, &exports, &mut data);
+    subsections::append(EXPORT_INFO, &exports, &mut data);
     let undefined = parts.live.reached.undefined.iter();
     let imports = undefined.map(|&(id, _)| &symbols[id]);
     // Not to be found is no error for these.
@@ -41,7 +42,7 @@ pub fn section(parts: &Parts, out: &mut Vec<u8>) {
         "env".encode(out);
         symbol.name.encode(out);
     });
-    subsection(IMPORT_INFO, &imports, &mut data);
+    subsections::append(IMPORT_INFO, &imports, &mut data);
     CustomSection {
         name: "dylink.0".into(),
         data: data.into(),
@@ -49,28 +50,18 @@ pub fn section(parts: &Parts, out: &mut Vec<u8>) {
     .append_to(out);
 }
 
-fn subsection(id: u8, contents: &[u8], out: &mut Vec<u8>) {
-    if contents != [0] {
-        out.push(id);
-        contents.encode(out);
-    }
-}
-
 /// Symbols, each with its flags after what names it.
 fn list<'s>(
     symbols: impl Iterator<Item = &'s Symbol<'s>>,
     name: impl Fn(&Symbol, &mut Vec<u8>),
 ) -> Vec<u8> {
-    let (mut count, mut items) = (0_u32, Vec::new());
+    let (mut count, mut items) = (0, Vec::new());
     for symbol in symbols {
         count += 1;
         name(symbol, &mut items);
         symbol.flags.bits().encode(&mut items);
     }
-    let mut out = Vec::new();
-    count.encode(&mut out);
-    out.extend(items);
-    out
+    subsections::list(count, &items)
 }
 
 /// How much of memory and table the module wants: size and alignment of each.

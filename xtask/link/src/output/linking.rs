@@ -9,6 +9,7 @@ use crate::index::{IndexVec, ObjSymbol, ObjectId, SymbolId, Within};
 use crate::input::object::Referent;
 use crate::origin::SymbolKind;
 use crate::output::parts::Parts;
+use crate::output::subsections;
 use crate::output::values::{Value, Values};
 use crate::resolve::resolution::{FunctionRef, Target};
 use crate::symbols::Definition;
@@ -233,33 +234,17 @@ pub fn section(parts: &Parts, symbols: &SymbolTable, out: &mut Vec<u8>) {
     let mut table = Vec::new();
     symbols.count.encode(&mut table);
     table.extend_from_slice(&symbols.entries);
-    subsection(SYMBOL_TABLE, &table, &mut data);
-    subsection(SEGMENT_INFO, &segment_info(parts), &mut data);
-    subsection(INIT_FUNCS, &init_funcs(parts, symbols), &mut data);
+    subsections::append(SYMBOL_TABLE, &table, &mut data);
+    subsections::append(SEGMENT_INFO, &segment_info(parts), &mut data);
+    subsections::append(INIT_FUNCS, &init_funcs(parts, symbols), &mut data);
     if parts.options.is_relocatable() {
-        subsection(COMDAT_INFO, &comdats(parts), &mut data);
+        subsections::append(COMDAT_INFO, &comdats(parts), &mut data);
     }
     CustomSection {
         name: "linking".into(),
         data: data.into(),
     }
     .append_to(out);
-}
-
-/// Appends a subsection, unless it lists nothing.
-fn subsection(id: u8, contents: &[u8], out: &mut Vec<u8>) {
-    if contents != [0] {
-        out.push(id);
-        contents.encode(out);
-    }
-}
-
-/// A list whose length comes first.
-fn list(count: usize, items: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    count.encode(&mut out);
-    out.extend_from_slice(items);
-    out
 }
 
 fn segment_info(parts: &Parts) -> Vec<u8> {
@@ -270,7 +255,7 @@ fn segment_info(parts: &Parts) -> Vec<u8> {
         segment.align.encode(&mut items);
         segment.flags.encode(&mut items);
     }
-    list(count, &items)
+    subsections::list(count, &items)
 }
 
 /// The constructors that are in the module, by priority.
@@ -288,7 +273,7 @@ fn init_funcs(parts: &Parts, symbols: &SymbolTable) -> Vec<u8> {
         priority.encode(&mut items);
         number.encode(&mut items);
     }
-    list(all.len(), &items)
+    subsections::list(all.len(), &items)
 }
 
 /// The comdat groups that are kept, each of one object.
@@ -329,5 +314,5 @@ fn comdats(parts: &Parts) -> Vec<u8> {
             }
         }
     }
-    list(count, &items)
+    subsections::list(count, &items)
 }

@@ -16,6 +16,7 @@ mod producers;
 mod relocations;
 mod relocator;
 mod sections;
+mod subsections;
 mod synthetic;
 mod values;
 

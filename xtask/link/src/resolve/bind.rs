@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use hashbrown::{HashMap, HashSet};
 use wasmparser::SymbolFlags;
 
-use crate::error::{Error, Warning};
+use crate::error::{DuplicateSymbol, Error, Warning};
 use crate::index::{IndexVec, LazyId, ObjSymbol, ObjectId, SymbolId, Within};
 use crate::input::object::{Object, ObjectSymbol, Referent};
 use crate::options::{Duplicates, Options};
@@ -185,13 +185,13 @@ impl<'a> Binder<'a> {
             if !old.is_weak() {
                 match self.options.duplicates {
                     Duplicates::First => return id,
-                    Duplicates::Warn => self.warnings.push(Warning::Duplicate {
-                        symbol: new.name.to_owned(),
-                        first: self.definer(id),
-                        second: self.names[at.object].into(),
-                    }),
+                    Duplicates::Warn => {
+                        let duplicate = self.duplicate(id, at.object);
+                        self.warnings.push(duplicate.into());
+                    }
                     Duplicates::Error => {
-                        self.duplicate(id, at.object);
+                        let duplicate = self.duplicate(id, at.object);
+                        self.errors.push(duplicate.into());
                         return id;
                     }
                 }
@@ -339,12 +339,12 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn duplicate(&mut self, id: SymbolId, object: ObjectId) {
-        self.errors.push(Error::Duplicate {
+    fn duplicate(&self, id: SymbolId, object: ObjectId) -> DuplicateSymbol {
+        DuplicateSymbol {
             symbol: self.symbols[id].name.to_string(),
             first: self.definer(id),
             second: self.names[object].into(),
-        });
+        }
     }
 
     fn kinds_disagree(&mut self, id: SymbolId, object: ObjectId, kind: SymbolKind) {
