@@ -342,6 +342,27 @@ fn descriptors_run_out_and_come_back() {
     });
 }
 
+/// Small regions share descriptors, and nothing else.
+#[test]
+fn many_regions_need_few_descriptors() {
+    alone("many_regions_need_few_descriptors", || {
+        works();
+        set_limit(libc::RLIMIT_NOFILE, 100);
+        let bytes = |nth: u16| [nth.to_le_bytes(); 9].concat();
+        for _ in 0..2 {
+            let regions: Vec<Region> = (0..10_000)
+                .map(|nth| Region::copy_of(&bytes(nth)).unwrap())
+                .collect();
+            for (nth, region) in (0..).zip(&regions) {
+                assert_eq!(*region.as_slice().unwrap(), bytes(nth));
+            }
+            drop(regions);
+            let fresh = Region::zeroed(4096).unwrap();
+            assert!(fresh.as_slice().unwrap().iter().all(|byte| *byte == 0));
+        }
+    });
+}
+
 #[test]
 fn many_parts_are_not_written_at_once() {
     alone("many_parts_are_not_written_at_once", || {
@@ -573,6 +594,51 @@ fn the_process_forks() {
             let mut status = -1;
             assert_eq!(libc::waitpid(child, &mut status, 0), child);
             assert_eq!(status, 0);
+        }
+    });
+}
+
+/// What both processes have is not given to anybody else: neither sees what the other
+/// one grants later.
+#[test]
+fn regions_are_there_on_both_sides_of_a_fork() {
+    use std::io::{Read, Write};
+    alone("regions_are_there_on_both_sides_of_a_fork", || {
+        let module = Engine::default().compile(READER.as_bytes()).unwrap();
+        let mut guest = Guest::new(&module).unwrap();
+        let shared = Region::copy_of(&[1; 100]).unwrap();
+        guest.grant(&shared, Access::Read).unwrap();
+        let mut first = |region: &Region| {
+            let args = [region.pointer().into(), 0.into()];
+            guest.call::<i32>("read", &args).unwrap()
+        };
+        let (mut reads, mut writes) = std::io::pipe().unwrap();
+        // SAFETY: as for `the_process_forks`.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::alarm(10);
+                let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    reads.read_exact(&mut [0]).unwrap();
+                    assert_eq!(first(&shared), 1);
+                    for _ in 0..1000 {
+                        drop(Region::copy_of(&[2; 100]).unwrap());
+                    }
+                    drop(shared);
+                }));
+                libc::_exit(i32::from(ran.is_err()));
+            }
+            drop(shared);
+            let own: Vec<_> = (0..1000)
+                .map(|_| Region::copy_of(&[3; 100]).unwrap())
+                .collect();
+            writes.write_all(&[0]).unwrap();
+            let mut status = -1;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            assert_eq!(status, 0);
+            for region in &own {
+                assert_eq!(*region.as_slice().unwrap(), [3; 100]);
+            }
         }
     });
 }

@@ -49,10 +49,11 @@ pub(super) enum Bytes {
 }
 
 impl Bytes {
-    pub(super) fn file(&self) -> &File {
+    /// The file to map, and where in it they begin.
+    pub(super) fn file(&self) -> (&File, usize) {
         match self {
             Self::Memory(bytes) => bytes.file(),
-            Self::File(file, _) => file,
+            Self::File(file, _) => (file, 0),
         }
     }
 }

@@ -6,9 +6,9 @@
 //! be granted the new region. So no guest's pointer comes alive a second time, and a
 //! process never runs out, unless it has 65,535 regions at once.
 
+use crate::sys::fork;
 use crate::types::Tag;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
 
 /// Generations are 1 to this: 0 would allow the pointer 0, and more would make
 /// pointers negative.
@@ -47,35 +47,31 @@ struct Slots {
     now: Moment,
 }
 
-static SLOTS: Mutex<Slots> = Mutex::new(Slots::new(GENERATIONS, u16::MAX));
-
-fn slots() -> MutexGuard<'static, Slots> {
-    SLOTS.lock().expect("no panic under this lock")
-}
+static SLOTS: fork::Mutex<Slots> = fork::Mutex::new(Slots::new(GENERATIONS, u16::MAX));
 
 /// A tag that no region has now.
 pub(super) fn take() -> Option<Given> {
-    slots().take()
+    SLOTS.lock().take()
 }
 
 /// The tag's region is going.
 pub(super) fn end(tag: Tag) {
-    slots().slots[usize::from(tag.slot()) - 1].over += 1;
+    SLOTS.lock().slots[usize::from(tag.slot()) - 1].over += 1;
 }
 
 /// The tag's region is gone, and the slot may have the next.
 pub(super) fn give_back(tag: Tag) {
-    slots().give_back(tag.slot());
+    SLOTS.lock().give_back(tag.slot());
 }
 
 /// Whether a region had this tag that is gone, or going.
 pub(super) fn is_stale(tag: Tag) -> bool {
-    slots().is_stale(tag)
+    SLOTS.lock().is_stale(tag)
 }
 
 /// Now: whoever begins to live now has no pointer of before.
 pub(super) fn now() -> Moment {
-    slots().now
+    SLOTS.lock().now
 }
 
 impl Slots {

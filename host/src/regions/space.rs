@@ -4,7 +4,7 @@
 use super::region::{Bytes, Holder, Region, Shared};
 use super::slots::{self, Moment};
 use crate::sys::{
-    AddressSpace, FreeList, Inaccessible, MemoryCell, MemoryState, Protection, page_size,
+    AddressSpace, FreeList, Inaccessible, MemoryCell, MemoryState, Protection, fork, page_size,
     whole_pages,
 };
 use crate::types::{
@@ -106,7 +106,7 @@ impl Space {
     pub(crate) fn new(with_regions: bool) -> Result<Arc<Self>, Error> {
         let (regions, free) = match with_regions {
             true => {
-                let unused = unused().pop();
+                let unused = UNUSED.lock().pop();
                 let (regions, free) = unused.map_or_else(new_regions, Ok)?;
                 (Some(regions), free)
             }
@@ -473,11 +473,12 @@ fn show(
     };
     let split = range.start + whole;
     let protection = protection(&shared.bytes, write);
-    space.map(range.start..split, shared.bytes.file(), offset, protection)?;
+    let (file, begin) = shared.bytes.file();
+    space.map(range.start..split, file, begin + offset, protection)?;
     if split < range.end {
         let start = offset + whole;
         let mut tail = vec![0; shared.len - start];
-        shared.bytes.file().read_exact_at(&mut tail, start as u64)?;
+        file.read_exact_at(&mut tail, start as u64)?;
         space.copy_in(split..range.end, &tail)?;
     }
     Ok(())
@@ -485,10 +486,7 @@ fn show(
 
 /// Region spaces of guests that are gone, with nothing mapped but their empty
 /// tables, to be used again.
-fn unused() -> MutexGuard<'static, Vec<(Arc<MemoryState>, FreeList)>> {
-    static UNUSED: Mutex<Vec<(Arc<MemoryState>, FreeList)>> = Mutex::new(Vec::new());
-    UNUSED.lock().expect("no panic under this lock")
-}
+static UNUSED: fork::Mutex<Vec<(Arc<MemoryState>, FreeList)>> = fork::Mutex::new(Vec::new());
 
 /// How many of them are kept.
 const MOST_UNUSED: usize = 64;
@@ -514,7 +512,7 @@ impl Drop for Space {
         if let Some(regions) = self.regions.take()
             && Arc::strong_count(&regions) == 1
         {
-            let mut unused = unused();
+            let mut unused = UNUSED.lock();
             if unused.len() < MOST_UNUSED {
                 unused.push((regions, free));
             }
@@ -545,9 +543,8 @@ impl Granted {
         };
         let (bytes, write) = (&grant.shared.bytes, grant.access == Access::ReadWrite);
         let protection = protection(bytes, write);
-        let map = regions
-            .space
-            .map(range.clone(), bytes.file(), 0, protection);
+        let (file, begin) = bytes.file();
+        let map = regions.space.map(range.clone(), file, begin, protection);
         map.map_err(Error::Memory)?;
         let len = grant.shared.len as u32;
         set_word(regions, tag, BASE, range.start as u32);

@@ -1,12 +1,12 @@
 //! Deadlines: one thread that says when the time of each is up.
 
-use crate::sys;
+use crate::sys::fork;
 use crate::types::Error;
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, PoisonError};
 use std::time::{Duration, Instant};
 
-static WATCHDOG: Mutex<State> = Mutex::new(State::new());
+static WATCHDOG: fork::Mutex<State> = fork::Mutex::new(State::new());
 static CHANGED: Condvar = Condvar::new();
 
 struct State {
@@ -33,8 +33,7 @@ pub(super) fn watch(
     let Some(end) = Instant::now().checked_add(limit) else {
         return Ok(None);
     };
-    sys::fork::guard(|| Box::new(lock(&WATCHDOG)));
-    let mut state = lock(&WATCHDOG);
+    let mut state = WATCHDOG.lock();
     if state.process != Some(std::process::id()) {
         let thread = std::thread::Builder::new().name("genkan-deadline".into());
         thread.spawn(run).map_err(Error::Thread)?;
@@ -52,16 +51,12 @@ pub(super) fn watch(
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        lock(&WATCHDOG).deadlines.remove(&(self.0, self.1));
+        WATCHDOG.lock().deadlines.remove(&(self.0, self.1));
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn run() {
-    let mut state = lock(&WATCHDOG);
+    let mut state = WATCHDOG.lock();
     loop {
         let wait = state.call_late_ones();
         state = match wait {

@@ -1,5 +1,6 @@
 //! A reserved range of addresses that bytes are mapped into.
 
+use super::fork;
 use super::pages::whole_pages;
 use super::ranges::RangeMap;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
@@ -47,7 +48,7 @@ unsafe impl Sync for AddressSpace {}
 impl AddressSpace {
     /// Reserves `len` bytes. None can be touched yet, and none uses memory.
     pub(crate) fn reserve(len: usize) -> io::Result<Self> {
-        let mut unused = unused();
+        let mut unused = UNUSED.lock();
         let base = match unused.iter().position(|reserved| reserved.1 == len) {
             Some(index) => unused.swap_remove(index).0,
             None => {
@@ -332,10 +333,7 @@ fn reserve_at(at: *mut c_void, len: usize) -> io::Result<usize> {
 
 /// Reserved ranges that nobody uses, by address and length, with nothing mapped:
 /// to use one again is cheaper than to have the system reserve 8 GiB.
-fn unused() -> MutexGuard<'static, Vec<(usize, usize)>> {
-    static UNUSED: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
-    UNUSED.lock().expect("no panic under this lock")
-}
+static UNUSED: fork::Mutex<Vec<(usize, usize)>> = fork::Mutex::new(Vec::new());
 
 /// How many of them are kept.
 const MOST_UNUSED: usize = 64;
@@ -345,7 +343,7 @@ impl Drop for AddressSpace {
         let end = self.lock(&(0..0)).end();
         let base = self.address(0);
         if end == 0 || reserve_at(base, end).is_ok() {
-            let mut unused = unused();
+            let mut unused = UNUSED.lock();
             if unused.len() < MOST_UNUSED {
                 return unused.push((base as usize, self.len));
             }
@@ -369,9 +367,10 @@ mod tests {
         bytes.borrow_mut().unwrap()[page + 3] = 9;
         let one = AddressSpace::reserve(16 * page).unwrap();
         let two = AddressSpace::reserve(16 * page).unwrap();
-        one.map(0..2 * page, bytes.file(), 0, Protection::ReadWrite)
+        let (file, offset) = bytes.file();
+        one.map(0..2 * page, file, offset, Protection::ReadWrite)
             .unwrap();
-        two.map(page..2 * page, bytes.file(), page, Protection::Read)
+        two.map(page..2 * page, file, offset + page, Protection::Read)
             .unwrap();
         one.write(page, b"hello").unwrap();
         let mut seen = [0; 5];
@@ -406,8 +405,9 @@ mod tests {
         let bytes = SharedBytes::zeroed(page).unwrap();
         let space = AddressSpace::reserve(8 * page).unwrap();
         space.commit(0..page).unwrap();
+        let (file, offset) = bytes.file();
         space
-            .map(page..2 * page, bytes.file(), 0, Protection::Read)
+            .map(page..2 * page, file, offset, Protection::Read)
             .unwrap();
         let mut two = [0; 2];
         assert!(space.read(page - 1, &mut two).is_ok());

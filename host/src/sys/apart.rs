@@ -1,5 +1,6 @@
 //! Work in a process of its own, which ends when it takes too long or too much.
 
+use super::fork;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
@@ -42,7 +43,7 @@ pub(crate) fn apart(
     let result = File::from(memfd_create("genkan-result", MemfdFlags::CLOEXEC)?);
     // SAFETY: the child does its work, and ends without returning from here. It has this
     // process's memory as it was, and what it does to it is its own.
-    let pid = match unsafe { libc::fork() } {
+    let pid = match unsafe { fork::for_work() } {
         -1 => return Err(io::Error::last_os_error()),
         0 => child(&result, memory, work),
         pid => Pid::from_raw(pid).expect("a process has a number"),

@@ -2,6 +2,7 @@
 //! module with `unsafe`; it knows of nothing above it.
 //!
 //! - [`SharedBytes`]: a region's bytes, as the host reads and writes them.
+//! - `arena`: the pages that they are in.
 //! - `AddressSpace`: a reserved range of addresses that bytes are mapped into,
 //!   and that knows which of its pages may be touched.
 //! - [`MemoryState`]: an address space as the engine's linear memory.
@@ -15,6 +16,7 @@
 mod address_space;
 #[cfg(target_os = "linux")]
 pub(crate) mod apart;
+mod arena;
 mod cache;
 pub(crate) mod faults;
 pub(crate) mod fork;

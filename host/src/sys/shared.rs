@@ -1,11 +1,10 @@
 //! A region's bytes, as the host reads and writes them.
 
+use super::arena::Pages;
 use super::pages::whole_pages;
-use rustix::mm::{MapFlags, ProtFlags};
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::ptr::NonNull;
 use std::sync::Mutex;
 
 /// Anonymous shared memory: pages of a sealed memory file, mapped for the host.
@@ -14,8 +13,7 @@ use std::sync::Mutex;
 /// guest that writes while the host holds a `&[u8]` would be a data race.
 #[derive(Debug)]
 pub(crate) struct SharedBytes {
-    file: File,
-    base: NonNull<u8>,
+    pages: Pages,
     len: usize,
     users: Mutex<Users>,
 }
@@ -30,43 +28,20 @@ struct Users {
     behind_end: bool,
 }
 
-// SAFETY: the pages stay mapped for as long as the value lives, and `users`
-// keeps exclusive and shared uses apart, across threads too.
-unsafe impl Send for SharedBytes {}
-// SAFETY: as above.
-unsafe impl Sync for SharedBytes {}
-
 impl SharedBytes {
     /// `len` bytes of zero.
     pub(crate) fn zeroed(len: usize) -> io::Result<Self> {
-        let file = memory_file(whole_pages(len))?;
-        let base = if len == 0 {
-            NonNull::dangling()
-        } else {
-            // SAFETY: a new mapping at an address of the system's choice.
-            let base = unsafe {
-                rustix::mm::mmap(
-                    std::ptr::null_mut(),
-                    len,
-                    ProtFlags::READ | ProtFlags::WRITE,
-                    MapFlags::SHARED,
-                    &file,
-                    0,
-                )
-            }?;
-            NonNull::new(base.cast()).expect("mmap gives no null page")
-        };
         Ok(Self {
-            file,
-            base,
+            pages: Pages::zeroed(len)?,
             len,
             users: Mutex::default(),
         })
     }
 
-    /// The pages, to be mapped elsewhere as well.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    /// The file that its pages are part of, to be mapped elsewhere as well, and where
+    /// they begin there.
+    pub(crate) fn file(&self) -> (&File, usize) {
+        (self.pages.file(), self.pages.offset())
     }
 
     /// The bytes, unless a guest that may write them is running.
@@ -111,11 +86,11 @@ impl SharedBytes {
         } else {
             users.reading_guests -= 1;
         }
-        if writes && users.behind_end && self.len > 0 {
+        if writes && users.behind_end {
             let behind = whole_pages(self.len) - self.len;
             // SAFETY: the mapping has whole pages. No slice reaches behind the end, and
             // a guest that still runs may lose there what it should not have.
-            unsafe { self.base.as_ptr().add(self.len).write_bytes(0, behind) };
+            unsafe { self.pages.base().add(self.len).write_bytes(0, behind) };
         }
     }
 
@@ -124,16 +99,6 @@ impl SharedBytes {
     pub(crate) fn may_write_behind_end(&self) {
         let mut users = self.users.lock().expect("no panic under this lock");
         users.behind_end = true;
-    }
-}
-
-impl Drop for SharedBytes {
-    fn drop(&mut self) {
-        if self.len > 0 {
-            // SAFETY: the mapping is this value's own, and no slice outlives it.
-            let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
-            debug_assert!(unmapped.is_ok(), "{unmapped:?}");
-        }
     }
 }
 
@@ -147,7 +112,7 @@ impl Deref for Slice<'_> {
     fn deref(&self) -> &[u8] {
         // SAFETY: `len` bytes are mapped, the file is sealed against shrinking,
         // and `users` lets nobody write while this value lives.
-        unsafe { std::slice::from_raw_parts(self.0.base.as_ptr(), self.0.len) }
+        unsafe { std::slice::from_raw_parts(self.0.pages.base().as_ptr(), self.0.len) }
     }
 }
 
@@ -170,14 +135,14 @@ impl Deref for SliceMut<'_> {
 
     fn deref(&self) -> &[u8] {
         // SAFETY: as for `Slice`.
-        unsafe { std::slice::from_raw_parts(self.0.base.as_ptr(), self.0.len) }
+        unsafe { std::slice::from_raw_parts(self.0.pages.base().as_ptr(), self.0.len) }
     }
 }
 
 impl DerefMut for SliceMut<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as for `Slice`; and `users` gives out one such value, alone.
-        unsafe { std::slice::from_raw_parts_mut(self.0.base.as_ptr(), self.0.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.0.pages.base().as_ptr(), self.0.len) }
     }
 }
 
@@ -189,34 +154,6 @@ impl Drop for SliceMut<'_> {
             .expect("no panic under this lock")
             .slice_mut = false;
     }
-}
-
-/// A file in memory that cannot shrink: touching a mapped page beyond a file's
-/// end is a SIGBUS.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-fn memory_file(len: usize) -> io::Result<File> {
-    use rustix::fs::{MemfdFlags, SealFlags};
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = File::from(rustix::fs::memfd_create("genkan-region", flags)?);
-    file.set_len(len as u64)?;
-    rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-    Ok(file)
-}
-
-/// Where there are no memory files: a shared memory object without a name.
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-fn memory_file(len: usize) -> io::Result<File> {
-    use rustix::fs::Mode;
-    use rustix::shm::OFlags;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("/genkan-{}-{count}", std::process::id());
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-    let file = File::from(rustix::shm::open(&name, flags, Mode::RUSR | Mode::WUSR)?);
-    rustix::shm::unlink(&name)?;
-    file.set_len(len as u64)?;
-    Ok(file)
 }
 
 #[cfg(test)]
@@ -240,13 +177,5 @@ mod tests {
         assert!(bytes.borrow_mut().is_none());
         bytes.leave(false);
         assert!(bytes.borrow_mut().is_some());
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn nobody_can_shrink_or_grow_it() {
-        let bytes = SharedBytes::zeroed(10).unwrap();
-        assert!(bytes.file().set_len(0).is_err());
-        assert!(bytes.file().set_len(1 << 20).is_err());
     }
 }
