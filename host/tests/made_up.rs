@@ -92,6 +92,13 @@ fn attack(bytes: &[u8]) -> arbitrary::Result<u32> {
         return Ok(0);
     };
     let mut region = Region::copy_of(&[7; 5000]).unwrap();
+    // Compiling has no limit here.
+    let Ok(module) = Engine::default().compile(&module) else {
+        return Ok(0);
+    };
+    let Ok(()) = module.prepare(&limits) else {
+        return Ok(0);
+    };
     let mut setup = Setup::new().limits(limits).stdout(std::io::sink());
     setup.functions.add("host", "call", |caller, args| {
         let Value::I32(at) = args[0] else {
@@ -108,10 +115,6 @@ fn attack(bytes: &[u8]) -> arbitrary::Result<u32> {
             }
         }
     });
-    // Compiling has no limit here.
-    let Ok(module) = Engine::default().compile(&module) else {
-        return Ok(0);
-    };
     let start = Instant::now();
     let made = Guest::with(&module, setup);
     assert!(
