@@ -494,3 +494,30 @@ fn embedders_can_walk_it() {
     assert!(location.file.ends_with("walked.rs"), "{location:?}");
     assert_eq!((location.line, location.column), (14, 25));
 }
+
+/// Whoever finds the trap: the guest's own code, or the processor.
+#[test]
+fn stacks_of_any_depth_are_whole() {
+    for end in [
+        "unreachable",
+        "(drop (i32.load (i32.const -1)))",
+        "(drop (i32.div_s (i32.const 1) (local.get 0)))",
+    ] {
+        let text = format!(
+            r#"(module (memory 1)
+                (func $down (param i32) (result i32)
+                    (if (result i32) (local.get 0)
+                        (then (i32.add (i32.const 1)
+                            (call $down (i32.sub (local.get 0) (i32.const 1)))))
+                        (else {end} (i32.const 0))))
+                (func (export "run") (param i32) (result i32) (call $down (local.get 0))))"#
+        );
+        let module = Engine::default().compile(text.as_bytes()).unwrap();
+        for depth in (0..40).chain([1000, 20_000]) {
+            let mut guest = Guest::new(&module).unwrap();
+            let error = fails(&mut guest, "run", &[depth.into()]);
+            assert!(matches!(error, Error::Trap { .. }), "{error:?}");
+            assert_eq!(error.trace().unwrap().depth(), depth as usize + 2, "{end}");
+        }
+    }
+}

@@ -5,12 +5,6 @@ use crate::sys::stack::Addresses;
 use std::collections::HashMap;
 use wasmer::FrameInfo;
 
-/// Whether an address is in a function of some module's.
-pub(crate) fn is_compiled(address: usize) -> bool {
-    let modules = wasmer_compiler::FRAME_INFO.read();
-    modules.is_ok_and(|modules| modules.lookup_frame_info(address).is_some())
-}
-
 /// The frames of the module that the engine has by this name, among those that it found;
 /// there are others where a host function runs a guest.
 pub(crate) fn of(module: &str, frames: &[FrameInfo]) -> Vec<RawFrame> {

@@ -12,7 +12,7 @@ use crate::imports::{Binder, Called, Ended, Exports, Function, Needs, State, Was
 use crate::regions::{Region, Space};
 use crate::rewrite::Checks;
 use crate::stop::{self, Canceller, Stop};
-use crate::sys::{Bounds, GuestTunables, MemoryState, faults};
+use crate::sys::{Bounds, GuestTunables, MemoryState, faults, stack};
 use crate::types::{Access, BoxError, Error, Limits};
 use outcome::{explain, memory_limit};
 use std::fmt;
@@ -268,6 +268,7 @@ impl Guest {
     fn run<R>(&mut self, call: impl FnOnce(&mut Store) -> Called<R>) -> Result<R, Error> {
         let running = self.space.enter()?;
         faults::take();
+        stack::take();
         let faults = fault_ranges(&self.space);
         let stop = self.stop.enter()?;
         let outcome = call(&mut self.store);

@@ -18,7 +18,7 @@ pub(crate) fn explain(
     limits: &Limits,
     origin: &Arc<VariantOrigin>,
 ) -> Error {
-    let signal = faults::take();
+    let (signal, stopped) = (faults::take(), stack::take());
     let trace = |frames| Trace::new(frames, Arc::clone(origin) as _);
     match error.downcast::<Ending>() {
         Ok(Ending { cause, addresses }) => {
@@ -33,11 +33,8 @@ pub(crate) fn explain(
         }
         Err(error) => {
             let code = error.clone().to_trap();
-            let frames = match code {
-                // The engine takes no backtrace of a stack that is full.
-                Some(TrapCode::StackOverflow) => Frames::At(stack::take_full()),
-                _ => Frames::Engine(frames::of(origin.name(), error.trace())),
-            };
+            let engines = || Frames::Engine(frames::of(origin.name(), error.trace()));
+            let frames = stopped.map_or_else(engines, Frames::At);
             trapped(&error.message(), code, space, limits, signal, trace(frames))
         }
     }

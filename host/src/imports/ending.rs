@@ -1,6 +1,5 @@
 //! How a host function ends the guest that calls it.
 
-use crate::engine::frames;
 use crate::sys::stack::{self, Addresses};
 use crate::types::Error;
 use wasmer::sys::vm::{Trap, TrapCode};
@@ -27,7 +26,7 @@ pub(crate) enum Cause {
 /// The frames are taken here, on the guest's stack: when the error has reached the
 /// caller, it is gone. The engine would unwind all of it.
 pub(super) fn ending(cause: Cause) -> RuntimeError {
-    let addresses = stack::callers(frames::is_compiled);
+    let addresses = stack::callers();
     let trap = Trap::user(Box::new(Ending { cause, addresses }));
     RuntimeError::new_from_source(BackendTrap::Sys(trap), Vec::new(), None)
 }

@@ -61,17 +61,18 @@ pub(crate) fn watch(store: &mut wasmer::Store) {
     store.set_trap_handler(Some(Box::new(|_signal, info, context| {
         // SAFETY: the system gives a handler with SA_SIGINFO a valid `siginfo_t`.
         let info = unsafe { &*info };
+        // SAFETY: the signals of faults come with an address: of memory, or of the
+        // instruction.
+        let address = unsafe { info.si_addr() } as usize;
         if matches!(info.si_signo, libc::SIGSEGV | libc::SIGBUS) {
             // A `Cell` of this thread that needs no initialisation may be
             // written in a signal handler.
-            // SAFETY: these signals come with an address.
-            let address = unsafe { info.si_addr() } as usize;
             LAST.set(Some(Signal {
                 address,
                 truncated: info.si_signo == libc::SIGBUS,
             }));
-            stack::note_full(context, address);
         }
+        stack::note(context, address);
         false
     })));
 }

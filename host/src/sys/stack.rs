@@ -4,7 +4,7 @@
 //! frame pointer, and behind it the return address. To follow it takes a fraction of a
 //! microsecond a frame, where unwinding takes several, and needs no tables; so a guest
 //! that recursed deeply ends as fast as any other. It is also what there is of a stack
-//! that is full, which the engine takes no backtrace of.
+//! that is full.
 //!
 //! Where signal contexts and frames are not known here (they are on Linux, on x86-64 and
 //! AArch64), there are only the innermost frames, and of a full stack none.
@@ -110,9 +110,8 @@ impl Stack {
     }
 }
 
-/// What called the host's function that calls this. `is_guests` says whether an address
-/// is of a guest's code.
-pub(crate) fn callers(is_guests: impl Fn(usize) -> bool) -> Addresses {
+/// What called the host's function that calls this.
+pub(crate) fn callers() -> Addresses {
     let mut innermost = Vec::new();
     let mut frame_pointer = None;
     let mut guests = false;
@@ -126,7 +125,7 @@ pub(crate) fn callers(is_guests: impl Fn(usize) -> bool) -> Addresses {
             return false;
         }
         let address = frame.ip() as usize;
-        guests = is_guests(address.saturating_sub(1));
+        guests = is_compiled(address.saturating_sub(1));
         innermost.push(address);
         whole = innermost.len() < MOST_UNWOUND;
         whole
@@ -147,43 +146,82 @@ const CHAINED: bool = cfg!(all(
     any(target_arch = "x86_64", target_arch = "aarch64")
 ));
 
+/// Whether an address is in a function of some module's.
+fn is_compiled(address: usize) -> bool {
+    let modules = wasmer_compiler::FRAME_INFO.read();
+    modules.is_ok_and(|modules| modules.lookup_frame_info(address).is_some())
+}
+
 thread_local! {
-    static FULL: Cell<Option<Box<Stack>>> = const { Cell::new(None) };
+    static STOPPED: Cell<Option<Box<Stack>>> = const { Cell::new(None) };
 }
 
-/// Makes room for this thread's full stack, which is not touched before it is needed.
+/// Makes room for the frames of this thread's faults, which is not touched before it is
+/// needed.
 pub(super) fn make_room() {
-    let stack = FULL.take();
-    FULL.set(Some(stack.unwrap_or_else(|| Box::new(Stack::with_room()))));
+    let stack = STOPPED.take();
+    STOPPED.set(Some(stack.unwrap_or_else(|| Box::new(Stack::with_room()))));
 }
 
-/// What the last overflow on this thread noted.
-pub(crate) fn take_full() -> Addresses {
-    let Some(mut stack) = FULL.take() else {
-        return Addresses::default();
-    };
+/// The frames that the last fault on this thread noted, if nobody has asked for them.
+pub(crate) fn take() -> Option<Addresses> {
+    let mut stack = STOPPED.take()?;
     let addresses = stack.take(true);
-    FULL.set(Some(stack));
-    addresses
+    STOPPED.set(Some(stack));
+    (!addresses.innermost.is_empty()).then_some(addresses)
 }
 
-/// Notes the frames if a fault at `fault` may be that of a full stack. Called in a
-/// signal handler: it takes no lock and no memory.
-pub(super) fn note_full(context: *const c_void, fault: usize) {
+/// Notes the frames of a guest that faults, and keeps the engine from unwinding more of
+/// them than a few. Called in a signal handler: it takes no memory, and no lock but the
+/// engine's, which guests' code does not hold.
+pub(super) fn note(context: *const c_void, fault: usize) {
     /// A function touches its whole frame before it lets the stack pointer go.
     const LARGEST_FRAME: usize = 16 << 20;
     let Some([counter, stack_pointer, frame]) = registers(context) else {
         return;
     };
     let below = stack_pointer.saturating_sub(LARGEST_FRAME)..stack_pointer.saturating_add(64);
-    if !below.contains(&fault) {
+    let is_full = below.contains(&fault);
+    if !is_full && !is_compiled(counter) {
         return;
     }
-    let Some(mut stack) = FULL.take() else { return };
+    let Some(mut stack) = STOPPED.take() else {
+        return;
+    };
     stack.clear();
     stack.push(counter);
     stack.follow(frame);
-    FULL.set(Some(stack));
+    STOPPED.set(Some(stack));
+    // The engine takes no backtrace of a stack that is full.
+    if !is_full {
+        cut(frame);
+    }
+}
+
+/// How many frames are left to the engine.
+const LEFT: usize = 32;
+
+/// Ends the chain of a guest's frames where the engine has seen enough of it: it would
+/// unwind all of them, which takes long, while other guests' faults wait.
+fn cut(mut frame: usize) {
+    let mut words = Words::default();
+    for nth in 0.. {
+        let Some([caller, address]) = words.two_at(frame) else {
+            return;
+        };
+        if caller <= frame || !is_compiled(address.wrapping_sub(1)) {
+            return;
+        }
+        if nth == LEFT {
+            break;
+        }
+        frame = caller;
+    }
+    // SAFETY: all that is above the guest's instruction which faulted is compiled code's,
+    // up to here, so this is where one of its functions has its return address. Nobody
+    // returns there: the engine drops the stack of a guest that faulted. Unwinders take a
+    // return address of 0 for the end of the stack.
+    unsafe { ((frame + size_of::<usize>()) as *mut usize).write(0) };
 }
 
 /// Words of this process's memory, read where there may be none.
