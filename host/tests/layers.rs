@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// From the lowest up. A file that is in none of them is `lib.rs` or `main.rs`.
-const LAYERS: [&str; 10] = [
+const LAYERS: [&str; 11] = [
     "abi", "sys", "types", "rewrite", "stop", "regions", "calls", "engine", "imports", "guest",
+    "pool",
 ];
 
 fn sources(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -231,7 +231,7 @@ fn panics_do_not_use_up_the_stack() {
         assert_eq!(guest.call::<u32>("deep", (10u32,)).unwrap(), 10);
         let error = guest.call::<u32>("deep", (5000u32,)).unwrap_err();
         assert!(matches!(error, Error::Panic { .. }), "{error}");
-        assert_poisoned(&mut guest, "too deep");
+        assert_poisoned(&mut guest, "guest panicked at");
         guest.reset().unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod compiler;
+mod data;
 mod module;
 
 pub use module::Module;

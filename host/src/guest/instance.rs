@@ -7,7 +7,7 @@ use crate::imports::{Binder, Ended, Exports, Functions, Given, Needs, State};
 use crate::regions::Space;
 use crate::rewrite::Checks;
 use crate::stop::Stop;
-use crate::sys::{Bounds, GuestTunables, MemoryState, faults};
+use crate::sys::{Bounds, GuestTunables, MemoryState, Origin, faults};
 use crate::types::{BoxError, Error, Limits, Trace};
 use std::sync::{Arc, OnceLock};
 use wasmer::sys::NativeEngineExt;
@@ -50,7 +50,7 @@ impl Recipe {
 
     /// Makes an instance, which takes what is in `given`; if it fails, that is there
     /// again.
-    pub(super) fn instantiate(&self, given: &mut Given) -> Result<Live, Error> {
+    pub(super) fn instantiate(&self, given: &mut Given, memory: Origin) -> Result<Live, Error> {
         let variant = self.module.variant(self.checks)?;
         let imports: Vec<ImportType> = variant
             .module
@@ -63,7 +63,7 @@ impl Recipe {
             self.stop.words().set_fuel(clamp(fuel));
         }
         let space = Space::new(needs.access || needs.copy)?;
-        let tunables = GuestTunables::new(bounds(&self.limits), Arc::clone(&space.memory));
+        let tunables = GuestTunables::new(bounds(&self.limits), Arc::clone(&space.memory), memory);
         let mut engine = variant.wasmer.clone();
         engine.set_tunables(tunables.clone());
         let mut store = Store::new(engine);

@@ -12,7 +12,7 @@ use crate::imports::Function;
 use crate::regions::Region;
 use crate::rewrite::Checks;
 use crate::stop::{self, Canceller, Stop};
-use crate::sys::faults;
+use crate::sys::{MemoryState, Origin, faults};
 use crate::types::{Access, Error};
 use instance::{Live, Recipe, clamp, fault_ranges};
 use std::fmt;
@@ -69,12 +69,17 @@ impl Guest {
     /// and [`Error::TableLimit`] for a module that begins with more;
     /// [`Error::Memory`]; and what its start function ends in.
     pub fn with(module: &Module, setup: Setup) -> Result<Self, Error> {
+        Self::make(module, setup, Origin::default())
+    }
+
+    /// The same, in a memory that is made so.
+    pub(crate) fn make(module: &Module, setup: Setup, memory: Origin) -> Result<Self, Error> {
         let (setup, mut given) = setup.split();
         let mut checks = Checks::of(&setup.limits);
         checks.interrupt |= stop::inside_of_interruptible();
         let stop = Stop::new(checks.interrupt, setup.limits.deadline);
         let recipe = Recipe::new(module, setup, checks, stop);
-        let live = recipe.instantiate(&mut given)?;
+        let live = recipe.instantiate(&mut given, memory)?;
         Ok(Self { recipe, live })
     }
 
@@ -90,7 +95,12 @@ impl Guest {
     /// As for [`Guest::with`]; it is as it was then.
     pub fn reset(&mut self) -> Result<(), Error> {
         let mut given = std::mem::take(&mut self.live.state().given);
-        let fresh = self.recipe.instantiate(&mut given).and_then(|mut fresh| {
+        let memory = Origin {
+            image: self.recipe.module.image(),
+            restored: None,
+        };
+        let fresh = self.recipe.instantiate(&mut given, memory);
+        let fresh = fresh.and_then(|mut fresh| {
             let granted = fresh.space.grant_all_of(&self.live.space);
             granted.inspect_err(|_| given = std::mem::take(&mut fresh.state().given))?;
             Ok(fresh)
@@ -209,6 +219,11 @@ impl Guest {
     /// deadline.
     pub fn canceller(&self) -> Result<Canceller, Error> {
         Canceller::new(&self.recipe.stop).ok_or(Error::Unchecked("cancelling"))
+    }
+
+    /// Its memory, once nothing else is left of it.
+    pub(crate) fn into_memory(self) -> Option<Arc<MemoryState>> {
+        self.live.space.memory.get().cloned()
     }
 
     fn run<R>(&mut self, call: impl FnOnce(&mut Store) -> Result<R, Error>) -> Result<R, Error> {

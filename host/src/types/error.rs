@@ -159,6 +159,14 @@ pub enum Error {
         /// What it ended in, in the words of that error's first line.
         was: String,
     },
+    /// All guests of a [`crate::Pool`] were in use for as long as one waits.
+    #[error("all {guests} guests of the pool were in use for {wait:?}")]
+    PoolBusy {
+        /// How many it has.
+        guests: usize,
+        /// How long this waited.
+        wait: Duration,
+    },
     /// A guest and functions of the host's call each other without end.
     #[error("{0} calls are within each other: a guest and the host's functions call each other")]
     TooDeep(u32),
