@@ -90,7 +90,7 @@ fn limits_of_time_and_fuel_poison_too() {
         }
     });
     let ended = cancelled.call::<()>("spin", &[]);
-    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+    assert!(matches!(ended, Err(Error::Cancelled(_))), "{ended:?}");
     handle.join().unwrap();
     assert_poisoned(&mut cancelled, "cancelled");
     cancelled.reset().unwrap();
@@ -99,7 +99,7 @@ fn limits_of_time_and_fuel_poison_too() {
     // call has not run any code.
     canceller.cancel();
     let ended = cancelled.call::<i32>("calls", &[]);
-    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+    assert!(matches!(ended, Err(Error::Cancelled(_))), "{ended:?}");
     assert_eq!(cancelled.call::<i32>("calls", &[]).unwrap(), 2);
 }
 
@@ -183,7 +183,7 @@ fn a_callback_that_ends_the_guest_ends_the_call_that_waits() {
         Ok(1)
     });
     let error = guest.call::<u32>("out", ()).unwrap_err();
-    assert!(matches!(error, Error::Deadline(_)), "{error}");
+    assert!(matches!(error, Error::Deadline { .. }), "{error}");
     assert_poisoned(&mut guest, "did not end within");
 
     // What the guest refused did not end it.

@@ -2,13 +2,14 @@
 
 use super::outcome::{explain, memory_limit};
 use super::setup::Reused;
-use crate::engine::{Module, Variant};
+use crate::backtrace::Trace;
+use crate::engine::{Module, Variant, VariantOrigin};
 use crate::imports::{Binder, Ended, Exports, Functions, Given, Needs, State};
 use crate::regions::Space;
 use crate::rewrite::Checks;
 use crate::stop::Stop;
 use crate::sys::{Bounds, GuestTunables, MemoryState, Origin, faults};
-use crate::types::{BoxError, Error, Limits, Trace};
+use crate::types::{BoxError, Error, Limits};
 use std::sync::{Arc, OnceLock};
 use wasmer::sys::NativeEngineExt;
 use wasmer::{FunctionEnv, ImportType, Instance, Store, WASM_PAGE_SIZE};
@@ -134,11 +135,9 @@ impl Recipe {
 
     /// Says what a run ended in.
     fn ended(&self) -> Ended {
-        let (module, checks, limits) = (self.module.clone(), self.checks, self.limits.clone());
-        Arc::new(move |error, space| match module.variant(checks) {
-            Ok(variant) => explain(error, space, &limits, || module.layout(variant)),
-            Err(error) => error,
-        })
+        let limits = self.limits.clone();
+        let origin = VariantOrigin::new(&self.module, self.checks);
+        Arc::new(move |error, space| explain(error, space, &limits, &origin))
     }
 }
 

@@ -235,7 +235,7 @@ impl Guest {
         let stop = self.recipe.stop.enter()?;
         let outcome = call(&mut self.live.store);
         drop((stop, faults, running));
-        if matches!(outcome, Err(Error::Cancelled)) {
+        if matches!(outcome, Err(Error::Cancelled(_))) {
             self.recipe.stop.cancelled();
         }
         outcome

@@ -167,8 +167,8 @@ impl Exports {
         }
         let called = self.call_kind(store, &function.kind, args, outer > 0);
         called.unwrap_or_else(|error| {
-            let error = (self.ended)(error, &self.space);
-            self.poison.get_or_init(|| first_line(&error));
+            let mut error = (self.ended)(error, &self.space);
+            self.poison.get_or_init(|| without_trace(&mut error));
             Err(error)
         })
     }
@@ -304,10 +304,14 @@ impl Exports {
     }
 }
 
-/// What an error says, without its backtrace.
-fn first_line(error: &Error) -> String {
+/// What an error says, without its backtrace: to find names and lines takes long.
+fn without_trace(error: &mut Error) -> String {
+    let trace = error.trace_mut().map(std::mem::take);
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().to_owned()
+    if let (Some(place), Some(trace)) = (error.trace_mut(), trace) {
+        *place = trace;
+    }
+    text
 }
 
 fn lift<R: Results>(
