@@ -186,11 +186,9 @@ pub fn program(chance: &mut Chance) -> Vec<File> {
         let strong = chance.once_in(3).then(|| chance.below(count));
         for unit in 0..count {
             let salt = chance.below(1000);
-            // None in the archive: which of them counts there depends on when its
-            // members are extracted, which is not yet as wasm-ld has it.
             let attribute = match strong == Some(unit) {
                 true => "",
-                false if chance.once_in(2) || in_archive[unit] => continue,
+                false if chance.once_in(2) => continue,
                 false => "__attribute__((weak)) ",
             };
             // The declaration says weak; what is strong has a name of its own.
