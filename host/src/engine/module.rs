@@ -1,8 +1,12 @@
 //! A module, compiled once for each set of checks that its guests need.
 
 use super::compiler::{Compiled, Compiler};
+use super::frames;
+use super::plain::plain;
+use crate::backtrace::{Origin, RawFrame};
 use crate::calls::Declarations;
 use crate::rewrite::{self, Checks, Layout};
+use crate::sys::stack::Addresses;
 use crate::types::{Error, Limits, Signature};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -29,7 +33,14 @@ pub(crate) struct Variant {
     /// The engine that holds its code.
     pub(crate) wasmer: wasmer::Engine,
     pub(crate) checks: Checks,
-    layout: OnceLock<Layout>,
+    way_back: OnceLock<WayBack>,
+}
+
+/// From the code that is compiled to the guest's module.
+struct WayBack {
+    layout: Layout,
+    /// How many bytes less there are before the code.
+    moved: u32,
 }
 
 impl Variant {
@@ -41,6 +52,46 @@ impl Variant {
         let memories: Vec<_> = info.memories.values().copied().enumerate().collect();
         let own = memories.into_iter();
         own.filter_map(move |(index, ty)| (Some(index) != words).then_some(ty))
+    }
+}
+
+/// A variant of a module: where its frames come from.
+pub(crate) struct VariantOrigin {
+    module: Module,
+    checks: Checks,
+}
+
+impl Origin for VariantOrigin {
+    fn module(&self) -> &[u8] {
+        &self.module.0.bytes
+    }
+
+    fn frame(&self, compiled: RawFrame) -> Option<RawFrame> {
+        let variant = self.module.variant(self.checks).ok()?;
+        let WayBack { layout, moved } = self.module.way_back(variant);
+        Some(RawFrame {
+            function: layout.function(compiled.function)?,
+            offset: compiled.offset.and_then(|at| layout.offset(at + moved)),
+        })
+    }
+
+    fn frames_at(&self, addresses: &Addresses) -> [Vec<RawFrame>; 2] {
+        frames::at(self.name(), addresses)
+    }
+}
+
+impl VariantOrigin {
+    pub(crate) fn new(module: &Module, checks: Checks) -> Arc<Self> {
+        Arc::new(Self {
+            module: module.clone(),
+            checks,
+        })
+    }
+
+    /// What the engine calls it.
+    pub(crate) fn name(&self) -> &str {
+        let variant = self.module.variant(self.checks).ok();
+        variant.and_then(|it| it.module.name()).unwrap_or_default()
     }
 }
 
@@ -90,7 +141,7 @@ impl Module {
             module,
             wasmer,
             checks,
-            layout: OnceLock::new(),
+            way_back: OnceLock::new(),
         }))
     }
 
@@ -115,12 +166,17 @@ impl Module {
         self.0.imports
     }
 
-    /// Where things are in a variant.
-    pub(crate) fn layout<'a>(&self, variant: &'a Variant) -> &'a Layout {
+    fn way_back<'a>(&self, variant: &'a Variant) -> &'a WayBack {
         // The pass does the same again as when it was compiled, by whomever.
-        variant.layout.get_or_init(|| {
-            let rewritten = rewrite::rewrite(&self.0.bytes, variant.checks);
-            rewritten.map(|it| it.layout).unwrap_or_default()
+        variant.way_back.get_or_init(|| {
+            let bytes = &self.0.bytes;
+            let rewritten = rewrite::rewrite(bytes, variant.checks).ok();
+            let compiled = rewritten.as_ref().and_then(|it| it.bytes.as_deref());
+            let plain = plain(compiled.unwrap_or(bytes), "");
+            WayBack {
+                moved: plain.map_or(0, |plain| plain.moved),
+                layout: rewritten.map(|it| it.layout).unwrap_or_default(),
+            }
         })
     }
 
