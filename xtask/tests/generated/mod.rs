@@ -184,7 +184,7 @@ pub fn program(chance: &mut Chance) -> Vec<File> {
     for weak in 0..WEAK {
         // Defined nowhere, once or several times; a strong one beats them all.
         let strong = chance.once_in(3).then(|| chance.below(count));
-        for unit in 0..count {
+        for (unit, text) in texts.iter_mut().enumerate() {
             let salt = chance.below(1000);
             let attribute = match strong == Some(unit) {
                 true => "",
@@ -198,7 +198,7 @@ pub fn program(chance: &mut Chance) -> Vec<File> {
             };
             let language = language(unit);
             let _ = writeln!(
-                texts[unit],
+                text,
                 "{language}{attribute}u {name}(u n) {{ return n + {salt}; }}"
             );
         }
