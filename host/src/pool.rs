@@ -94,7 +94,7 @@ impl PoolLimits {
 /// A guest computes on the thread that calls it, for as long as its limits allow. So an
 /// asynchronous program takes and calls it where blocking is allowed, with tokio:
 ///
-/// ```ignore
+/// ```text
 /// let pool = pool.clone();
 /// let text: String = tokio::task::spawn_blocking(move || {
 ///     pool.take(Setup::new())?.call("transform", (&*document,))

@@ -92,7 +92,7 @@ impl Guest {
     /// looked up again.
     ///
     /// # Errors
-    /// As for [`Guest::with`]; it is as it was then.
+    /// As for [`Guest::with`]; it is as it was then, but for its fuel.
     pub fn reset(&mut self) -> Result<(), Error> {
         let mut given = std::mem::take(&mut self.live.state().given);
         let memory = Origin {
