@@ -1,11 +1,13 @@
 //! A module, compiled once for each set of checks that its guests need.
 
 use super::compiler::{Compiled, Compiler};
+use super::data;
 use super::frames;
 use super::plain::plain;
 use crate::backtrace::{Origin, RawFrame};
 use crate::calls::Declarations;
 use crate::rewrite::{self, Checks, Layout};
+use crate::sys::Image;
 use crate::sys::stack::Addresses;
 use crate::types::{Error, Limits, Signature};
 use std::fmt;
@@ -25,6 +27,8 @@ struct Inner {
     declared: Declarations,
     /// By the checks' numbers.
     variants: [OnceLock<Variant>; 4],
+    /// What its memory begins with, once somebody asked.
+    image: OnceLock<Option<Arc<Image>>>,
 }
 
 /// A module with its checks.
@@ -116,6 +120,7 @@ impl Module {
             imports: rewrite::imports(bytes)?,
             declared,
             variants: Default::default(),
+            image: OnceLock::new(),
         }));
         module.variant(checks)?;
         Ok(module)
@@ -143,6 +148,16 @@ impl Module {
             checks,
             way_back: OnceLock::new(),
         }))
+    }
+
+    /// What its memory begins with: `None` if only the engine can tell, or the system
+    /// gives no file for it. Then the engine writes its data for each instance.
+    pub(crate) fn image(&self) -> Option<Arc<Image>> {
+        let image = self.0.image.get_or_init(|| {
+            let segments = data::active(&self.0.bytes)?;
+            Image::new(&segments).ok().map(Arc::new)
+        });
+        image.clone()
     }
 
     /// One that is compiled.
