@@ -29,6 +29,8 @@ pub(crate) struct Variant {
     /// The engine that holds its code.
     pub(crate) wasmer: wasmer::Engine,
     pub(crate) checks: Checks,
+    /// How many memories the pass added to those that are imported.
+    added_memories: usize,
     layout: OnceLock<Layout>,
 }
 
@@ -36,11 +38,12 @@ impl Variant {
     /// The guest's own memories.
     pub(crate) fn guest_memories(&self) -> impl Iterator<Item = wasmer::MemoryType> {
         let info = self.module.info();
-        // The host's words are the last one that is imported.
-        let words = (self.checks != Checks::none()).then(|| info.num_imported_memories - 1);
+        // Those that the pass added are the last ones that are imported.
+        let imported = info.num_imported_memories;
+        let added = imported - self.added_memories..imported;
         let memories: Vec<_> = info.memories.values().copied().enumerate().collect();
         let own = memories.into_iter();
-        own.filter_map(move |(index, ty)| (Some(index) != words).then_some(ty))
+        own.filter_map(move |(index, ty)| (!added.contains(&index)).then_some(ty))
     }
 }
 
@@ -86,9 +89,14 @@ impl Module {
             return Ok(variant);
         }
         let Compiled { module, wasmer } = self.0.compiler.compile(&self.0.bytes, checks)?;
+        let added = module.imports().skip(self.0.imports);
+        let added_memories = added
+            .filter(|import| matches!(import.ty(), wasmer::ExternType::Memory(_)))
+            .count();
         Ok(cell.get_or_init(|| Variant {
             module,
             wasmer,
+            added_memories,
             checks,
             layout: OnceLock::new(),
         }))

@@ -131,7 +131,7 @@ impl Guest {
             space: &space,
         };
         let mut externs = binder.bind(&imports, &needs, &functions)?;
-        externs.extend(binder.bind_added(variant, own, stop.words())?);
+        externs.extend(binder.bind_added(variant, own, &needs, stop.words())?);
 
         let faults = fault_ranges(&space);
         let running = stop.enter()?;

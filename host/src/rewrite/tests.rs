@@ -282,6 +282,78 @@ fn a_module_that_needs_nothing_stays_as_it_is() {
     );
 }
 
+/// With the imports of those functions that can be inlined, and of one that cannot.
+fn importing(rest: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+        (import "env" "read" (func $read (param i64 i32) (result i32)))
+        (import "genkan" "check" (func $check (param i64 i64 i32) (result i32)))
+        (import "genkan" "len" (func $len (param i32) (result i64)))
+        {rest})"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn a_module_that_inlines_nothing_stays_as_it_is() {
+    for rest in [
+        "",
+        r#"(export "read" (func $read))"#,
+        "(table 1 funcref) (elem (i32.const 0) $read)",
+        "(table 1 funcref) (elem (i32.const 0) $read) (func (param i64 i32) (result i32)
+            (call_indirect (param i64 i32) (result i32)
+                (local.get 0) (local.get 1) (i32.const 0)))",
+        "(elem declare func $read) (func (result funcref) (ref.func $read))",
+        "(func (param i64) (drop (call $check (local.get 0) (i64.const 1) (i32.const 0))))",
+        // It has another type than the host's.
+        "(func (result i64) (call $len (i32.const 1)))",
+    ] {
+        let plain = importing(rest);
+        assert!(rewrite(&plain, Checks::none()).unwrap().bytes.is_none());
+    }
+    // More calls than would be written out.
+    let call = "(drop (call $read (i64.const 0) (i32.const 0)))".repeat(70_000);
+    let plain = importing(&format!("(func {call})"));
+    assert!(rewrite(&plain, Checks::none()).unwrap().bytes.is_none());
+}
+
+/// What is written in place of a call stands for that call.
+#[test]
+fn inlined_access_leads_back_to_the_call() {
+    let bytes = importing(
+        "(memory 1)
+        (func (param i64) (result i32)
+            (i32.store (i32.const 8) (call $read (local.get 0) (i32.const 1)))
+            (i32.add (i32.load (i32.const 8)) (call $read (local.get 0) (i32.const 2))))",
+    );
+    let before = instructions(&bytes);
+    let calls: Vec<u32> = before
+        .iter()
+        .filter(|(_, operator)| operator.starts_with("Call"))
+        .map(|(offset, _)| *offset)
+        .collect();
+    for checks in ALL {
+        let rewritten = rewrite(&bytes, checks).unwrap();
+        let space = 1 - u32::from(!checks.any());
+        let memory = format!("memory: {space} ");
+        let mut found = Vec::new();
+        for (offset, operator) in instructions(rewritten.bytes.as_deref().unwrap()) {
+            let source = rewritten.layout.offset(offset).unwrap();
+            if operator.contains(&memory) {
+                found.push(source);
+            } else if operator.contains(&format!("memory: {}", space + 1)) {
+                // The guest's own memory is the last one.
+                let same = |other: &&(u32, String)| other.0 == source;
+                let own = before.iter().find(same).unwrap();
+                assert!(own.1.starts_with("I32"), "{operator} for {own:?}");
+            }
+        }
+        // The entry's tag, how much can be read, where; and the byte.
+        let expected = [[calls[0]; 4], [calls[1]; 4]].concat();
+        assert_eq!(found, expected, "{checks:?}");
+    }
+}
+
 /// Each instruction of the guest's is found again from where it came to be.
 #[test]
 fn offsets_lead_back() {
