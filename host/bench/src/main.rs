@@ -34,6 +34,12 @@ fn main() -> Result<()> {
 fn report(json: bool) -> Result<()> {
     let mut rows = Vec::new();
     rows.extend(reads()?);
+    if std::env::var_os("H2_READS").is_some() {
+        rows.push(read_sum()?);
+        print!("{}", measure::table(&rows));
+        return Ok(());
+    }
+    rows.push(read_sum()?);
     rows.extend(window()?);
     rows.push(read_into()?);
     rows.push(instantiate()?);
@@ -84,7 +90,9 @@ fn reads() -> Result<Vec<Comparison>> {
         ensure!(sum == 3 * CALLS, "a wrong sum: {sum}");
         Ok(nanoseconds(time, CALLS as usize))
     };
-    Ok(vec![
+    let mut plain = program(guests::PLAIN_READS, &Limits::new())?;
+    let mut plain = || Ok(plain()? * 1e6 / f64::from(guests::PLAIN_READ_COUNT));
+    let rows = vec![
         compare(
             "checked read, per call; the memo's raw one in wasmer",
             "ns",
@@ -96,12 +104,54 @@ fn reads() -> Result<Vec<Comparison>> {
         compare(
             "checked read, per call; a raw one in wasmtime 47",
             "ns",
-            Floor::AtMost(1.0),
+            Floor::AtMost(0.45),
             ROUNDS,
             &mut ours,
             &mut wasmtime,
         )?,
-    ])
+        compare(
+            "checked read, in a loop; a load of the guest's own memory",
+            "ns",
+            Floor::AtMost(2.5),
+            ROUNDS,
+            &mut ours,
+            &mut plain,
+        )?,
+    ];
+    Ok(rows)
+}
+
+/// A sum over a region by checked reads of 8 bytes.
+fn read_sum() -> Result<Comparison> {
+    let region = filled(BIG)?;
+    let module = Engine::default().compile(guests::READ_SUM.as_bytes())?;
+    let mut guest = Guest::new(&module)?;
+    guest.grant(&region, Access::Read)?;
+    let expected = native_sum(&region.as_slice()?);
+    let mut ours = || -> Result<f64> {
+        let args = [region.pointer().into(), (BIG as i32).into()];
+        let start = Instant::now();
+        let sum: u64 = guest.call("run", &args)?;
+        let time = start.elapsed();
+        ensure!(sum == expected, "a wrong sum: {sum}");
+        Ok(time.as_secs_f64() * 1e3)
+    };
+    let mut native = || -> Result<f64> {
+        let bytes = region.as_slice()?;
+        let start = Instant::now();
+        let sum = native_sum(black_box(&bytes));
+        let time = start.elapsed();
+        ensure!(sum == expected, "a wrong sum: {sum}");
+        Ok(time.as_secs_f64() * 1e3)
+    };
+    compare(
+        "sum of u64 by read_u64 over 256 MiB; native on the same bytes",
+        "ms",
+        Floor::AtMost(4.0),
+        15,
+        &mut ours,
+        &mut native,
+    )
 }
 
 /// A window of 256 MiB: how long it takes to have, and how fast it is.

@@ -1,7 +1,7 @@
 //! Compiled code: from the engine, or from the cache.
 
 use crate::abi;
-use crate::rewrite::{self, Checks};
+use crate::rewrite::{self, Pass};
 #[cfg(target_os = "linux")]
 use crate::sys::apart::{Ended, apart};
 use crate::sys::{Cache, Key, from_artifact};
@@ -60,10 +60,10 @@ impl Compiler {
     }
 
     /// Compiles what the pass makes of a module, or takes that from the cache.
-    pub(super) fn compile(&self, bytes: &[u8], checks: Checks) -> Result<Compiled, Error> {
+    pub(super) fn compile(&self, bytes: &[u8], pass: Pass) -> Result<Compiled, Error> {
         let wasmer = engine();
-        let module = self.cached(&wasmer, bytes, checks.key(), || {
-            let rewritten = rewrite::rewrite(bytes, checks)?;
+        let module = self.cached(&wasmer, bytes, &pass.key(), || {
+            let rewritten = rewrite::rewrite(bytes, pass)?;
             let bytes = rewritten.bytes.as_deref().unwrap_or(bytes);
             match self.0.limits {
                 Some(limits) => compile_apart(&wasmer, bytes, limits),

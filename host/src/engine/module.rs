@@ -2,7 +2,7 @@
 
 use super::compiler::{Compiled, Compiler};
 use crate::calls::Declarations;
-use crate::rewrite::{self, Checks, Layout};
+use crate::rewrite::{self, Checks, Layout, Pass};
 use crate::types::{Error, Limits, Signature};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -19,8 +19,8 @@ struct Inner {
     imports: usize,
     /// Its functions that say their types.
     declared: Declarations,
-    /// By the checks' numbers.
-    variants: [OnceLock<Variant>; 4],
+    /// By the numbers of what the pass does.
+    variants: [OnceLock<Variant>; 8],
 }
 
 /// A module with its checks.
@@ -28,13 +28,18 @@ pub(crate) struct Variant {
     pub(crate) module: wasmer::Module,
     /// The engine that holds its code.
     pub(crate) wasmer: wasmer::Engine,
-    pub(crate) checks: Checks,
+    pass: Pass,
     /// How many memories the pass added to those that are imported.
     added_memories: usize,
     layout: OnceLock<Layout>,
 }
 
 impl Variant {
+    /// Whether its code reads and writes regions itself.
+    pub(crate) fn inlines(&self) -> bool {
+        self.added_memories > usize::from(self.pass.checks != Checks::none())
+    }
+
     /// The guest's own memories.
     pub(crate) fn guest_memories(&self) -> impl Iterator<Item = wasmer::MemoryType> {
         let info = self.module.info();
@@ -69,7 +74,7 @@ impl Module {
             declared,
             variants: Default::default(),
         }));
-        module.variant(checks)?;
+        module.variant(Pass::inlining(checks))?;
         Ok(module)
     }
 
@@ -80,15 +85,15 @@ impl Module {
     /// # Errors
     /// [`Error::Compile`].
     pub fn prepare(&self, limits: &Limits) -> Result<(), Error> {
-        self.variant(Checks::of(limits)).map(drop)
+        self.variant(Pass::inlining(Checks::of(limits))).map(drop)
     }
 
-    pub(crate) fn variant(&self, checks: Checks) -> Result<&Variant, Error> {
-        let cell = &self.0.variants[checks.number()];
+    pub(crate) fn variant(&self, pass: Pass) -> Result<&Variant, Error> {
+        let cell = &self.0.variants[pass.number()];
         if let Some(variant) = cell.get() {
             return Ok(variant);
         }
-        let Compiled { module, wasmer } = self.0.compiler.compile(&self.0.bytes, checks)?;
+        let Compiled { module, wasmer } = self.0.compiler.compile(&self.0.bytes, pass)?;
         let added = module.imports().skip(self.0.imports);
         let added_memories = added
             .filter(|import| matches!(import.ty(), wasmer::ExternType::Memory(_)))
@@ -97,7 +102,7 @@ impl Module {
             module,
             wasmer,
             added_memories,
-            checks,
+            pass,
             layout: OnceLock::new(),
         }))
     }
@@ -118,16 +123,16 @@ impl Module {
         &self.0.compiler
     }
 
-    /// How many of a variant's imports are the guest's own: the first.
-    pub(crate) fn imports(&self) -> usize {
-        self.0.imports
+    /// What it imports itself.
+    pub(crate) fn imports(&self) -> Vec<wasmer::ImportType> {
+        self.any().module.imports().take(self.0.imports).collect()
     }
 
     /// Where things are in a variant.
     pub(crate) fn layout<'a>(&self, variant: &'a Variant) -> &'a Layout {
         // The pass does the same again as when it was compiled, by whomever.
         variant.layout.get_or_init(|| {
-            let rewritten = rewrite::rewrite(&self.0.bytes, variant.checks);
+            let rewritten = rewrite::rewrite(&self.0.bytes, variant.pass);
             rewritten.map(|it| it.layout).unwrap_or_default()
         })
     }

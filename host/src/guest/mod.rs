@@ -9,7 +9,7 @@ use crate::calls::{Arguments, Results};
 use crate::engine::{Module, Variant};
 use crate::imports::{Binder, Called, Ended, Exports, Function, Needs, State, Wasi};
 use crate::regions::{Region, Space};
-use crate::rewrite::Checks;
+use crate::rewrite::{Checks, Pass};
 use crate::stop::{self, Canceller, Stop};
 use crate::sys::{Bounds, GuestTunables, MemoryState, faults};
 use crate::types::{Access, BoxError, Error, Limits, Trace};
@@ -17,7 +17,7 @@ use outcome::{explain, memory_limit};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use wasmer::sys::NativeEngineExt;
-use wasmer::{FunctionEnv, ImportType, Instance, Store, WASM_PAGE_SIZE};
+use wasmer::{FunctionEnv, Instance, Store, WASM_PAGE_SIZE};
 
 /// An instance of a module, with what it was granted. It stays on the thread that it
 /// was made on; modules and regions can be shared between threads.
@@ -87,16 +87,19 @@ impl Guest {
         } = setup;
         let mut checks = Checks::of(&limits);
         checks.interrupt |= stop::inside_of_interruptible();
-        let variant = module.variant(checks)?;
-        let own = module.imports();
-        let imports: Vec<ImportType> = variant.module.imports().take(own).collect();
+        let imports = module.imports();
         let needs = Needs::of(&imports, &functions)?;
+        let pass = Pass {
+            checks,
+            inline: !needs.replaced,
+        };
+        let variant = module.variant(pass)?;
         check_limits(variant, &limits)?;
         let stop = Stop::new(checks.interrupt, limits.deadline);
         if let Some(fuel) = limits.fuel {
             stop.words().set_fuel(clamp(fuel));
         }
-        let space = Space::new(needs.access || needs.copy)?;
+        let space = Space::new(needs.access || needs.copy, variant.inlines())?;
 
         let tunables = GuestTunables::new(bounds(&limits), Arc::clone(&space.memory));
         let mut engine = variant.wasmer.clone();
@@ -110,7 +113,7 @@ impl Guest {
             stdout,
             stderr,
         };
-        let ended = ended(module, checks, &limits);
+        let ended = ended(module, pass, &limits);
         let state = State {
             space: Arc::clone(&space),
             memory: None,
@@ -131,7 +134,7 @@ impl Guest {
             space: &space,
         };
         let mut externs = binder.bind(&imports, &needs, &functions)?;
-        externs.extend(binder.bind_added(variant, own, &needs, stop.words())?);
+        externs.extend(binder.bind_added(variant, imports.len(), stop.words())?);
 
         let faults = fault_ranges(&space);
         let running = stop.enter()?;
@@ -300,9 +303,9 @@ fn fault_ranges(space: &Space) -> faults::Running {
 }
 
 /// Says what a run of such a guest ended in.
-fn ended(module: &Module, checks: Checks, limits: &Limits) -> Ended {
+fn ended(module: &Module, pass: Pass, limits: &Limits) -> Ended {
     let (module, limits) = (module.clone(), limits.clone());
-    Arc::new(move |error, space| match module.variant(checks) {
+    Arc::new(move |error, space| match module.variant(pass) {
         Ok(variant) => explain(error, space, &limits, || module.layout(variant)),
         Err(error) => error,
     })

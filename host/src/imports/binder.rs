@@ -24,7 +24,7 @@ pub(crate) struct Needs {
     pub(crate) memory: Option<MemoryType>,
     /// Whether the embedder offers a function in place of one that reads or writes
     /// regions.
-    replaced: bool,
+    pub(crate) replaced: bool,
 }
 
 impl Needs {
@@ -149,7 +149,6 @@ impl Binder<'_> {
         &mut self,
         variant: &Variant,
         own: usize,
-        needs: &Needs,
         words: &Arc<Words>,
     ) -> Result<Vec<Extern>, Error> {
         let mut externs = Vec::new();
@@ -160,20 +159,15 @@ impl Binder<'_> {
                     let words = self.tunables.words(self.store, words);
                     words.map_err(instantiate_error)?.into()
                 }
-                Added::Space if needs.replaced => {
-                    // In one where nothing was granted nothing passes, and all calls are
-                    // made.
-                    self.region_space(&*Space::new(true)?)?
-                }
-                Added::Space => self.region_space(&Arc::clone(self.space))?,
+                Added::Space => self.region_space()?,
             });
         }
         Ok(externs)
     }
 
     /// A region space as a memory of the store's.
-    fn region_space(&mut self, space: &Space) -> Result<Extern, Error> {
-        let regions = space.regions.clone();
+    fn region_space(&mut self) -> Result<Extern, Error> {
+        let regions = self.space.regions.clone();
         let regions = regions.expect("it has one if the guest can reach it");
         let pages = Pages::max_value();
         let ty = MemoryType::new(pages, Some(pages), false);
@@ -212,7 +206,7 @@ impl Binder<'_> {
         if self.space.regions.is_none() {
             return Ok((None, None));
         }
-        let space = self.region_space(&Arc::clone(self.space))?;
+        let space = self.region_space()?;
         let fault = Extern::from(genkan::fault(self.store, self.env));
         let instantiate = |store: &mut Store, module, externs: &[Extern]| {
             Instance::new_by_index(store, module, externs).map_err(instantiate_error)

@@ -2,8 +2,10 @@
 //!
 //! In place of a call of one of the functions that read and write regions, the check and
 //! the access are written as `engine/carried/access.wat` has them, which describes the
-//! table of regions. Whatever does not pass is called as before: that enters the region
-//! in the table and does the access, or ends the guest.
+//! table of regions. Before the guest runs, all that it was granted is entered there. So
+//! what does not pass is wrong: then the code branches to the function's end, where the
+//! function is called after all, which says what was wrong and ends the guest. A call that
+//! could come back would cost a loop registers.
 //!
 //! Revoking a region from another thread leaves no hole: it clears the entry, and then
 //! unmaps the bytes, and the addresses where they were go to no other region before the
@@ -30,8 +32,8 @@ pub(super) enum Access {
 /// About how long it takes, as [`super::body`] weighs instructions.
 pub(super) const WEIGHT: i32 = 8;
 
-/// Where an entry in the table of regions has what; its tag is at its beginning.
-const BASE: u64 = 4;
+/// Where an entry in the table of regions has what. The tag is at its beginning, and where
+/// the bytes begin next to it.
 const READABLE: u64 = 8;
 const WRITABLE: u64 = 12;
 
@@ -69,14 +71,6 @@ impl Access {
             Self::Len => ty.params() == [I64] && ty.results() == [I64],
         }
     }
-
-    fn result(self) -> BlockType {
-        match self {
-            Self::Read(8) | Self::Len => BlockType::Result(ValType::I64),
-            Self::Read(_) => BlockType::Result(ValType::I32),
-            Self::Write(_) => BlockType::Empty,
-        }
-    }
 }
 
 /// The locals that inlined code uses, from the first on. It sets them before it reads
@@ -85,6 +79,17 @@ impl Access {
 pub(super) struct Locals(pub(super) u32);
 
 impl Locals {
+    pub(super) const TYPES: [ValType; 8] = [
+        ValType::I64,
+        ValType::I64,
+        ValType::I64,
+        ValType::I64,
+        ValType::I32,
+        ValType::I32,
+        ValType::I32,
+        ValType::I32,
+    ];
+
     /// Whether a function can have them.
     pub(super) fn fit(self) -> bool {
         // The engine validates what the pass made, with the limit that all engines have.
@@ -92,52 +97,56 @@ impl Locals {
         self.0 + Self::TYPES.len() as u32 <= MOST_LOCALS
     }
 
-    pub(super) const TYPES: [ValType; 6] = [
-        ValType::I64,
-        ValType::I64,
-        ValType::I64,
-        ValType::I32,
-        ValType::I32,
-        ValType::I32,
-    ];
-
     fn pointer(self) -> u32 {
         self.0
     }
 
-    /// The offset in the region, as an `i64`: pointer and offset together.
+    /// The offset in the region: pointer and offset together.
     fn at(self) -> u32 {
         self.0 + 1
     }
 
-    fn offset(self) -> u32 {
-        self.0 + 3
+    /// The entry's tag, and above it where the region's bytes begin.
+    fn tag_and_base(self) -> u32 {
+        self.0 + 2
     }
 
-    fn entry(self) -> u32 {
+    fn offset(self) -> u32 {
         self.0 + 4
+    }
+
+    /// Where the entry is.
+    fn entry(self) -> u32 {
+        self.0 + 5
     }
 
     /// What is written, of so many bytes.
     fn value(self, bytes: u32) -> u32 {
-        self.0 + if bytes == 8 { 2 } else { 5 }
+        self.0 + if bytes == 8 { 3 } else { 6 }
+    }
+
+    /// Which of the function's accesses did not pass. It is 0 until one does not.
+    fn which(self) -> u32 {
+        self.0 + 7
     }
 }
 
-/// A call that is inlined.
+/// A function that is inlined in another one.
+#[derive(Clone, Copy)]
 pub(super) struct Inlined<'a> {
     pub(super) plan: &'a Plan,
     pub(super) access: Access,
     /// The imported function.
     pub(super) function: u32,
+    /// Its number among those that are inlined there.
+    pub(super) which: u32,
     pub(super) locals: Locals,
-    /// The local with the fuel, if it is in one.
-    pub(super) fuel: Option<u32>,
 }
 
 impl Inlined<'_> {
-    /// Writes it. The arguments are on the stack, and its result is afterwards.
-    pub(super) fn emit(&self, code: &mut InstructionSink<'_>) {
+    /// Writes it. The arguments are on the stack, and its result is afterwards. Branches
+    /// to the block at `depth` if it does not pass.
+    pub(super) fn emit(&self, depth: u32, code: &mut InstructionSink<'_>) {
         let locals = self.locals;
         match self.access {
             Access::Read(_) => code.local_set(locals.offset()),
@@ -147,31 +156,42 @@ impl Inlined<'_> {
             Access::Len => code,
         };
         code.local_set(locals.pointer());
-        code.block(self.access.result()).block(BlockType::Empty);
         self.emit_entry(code);
-        if self.access == Access::Len {
-            // Before the tag: whoever revokes the region clears that first.
-            code.local_get(locals.entry())
-                .i64_load32_u(self.memory(READABLE))
-                .local_set(locals.at());
-        }
-        self.emit_tag(code);
         match self.access {
             Access::Read(bytes) => {
-                self.emit_check(code, bytes, READABLE);
+                self.emit_check(depth, code, bytes, READABLE);
                 self.emit_address(code);
                 self.emit_load(code, bytes);
             }
             Access::Write(bytes) => {
-                self.emit_check(code, bytes, WRITABLE);
+                self.emit_check(depth, code, bytes, WRITABLE);
                 self.emit_address(code);
                 code.local_get(locals.value(bytes));
                 self.emit_store(code, bytes);
             }
-            Access::Len => self.emit_len(code),
+            Access::Len => self.emit_len(depth, code),
         }
-        code.br(1).end();
-        self.emit_call(code);
+    }
+
+    /// Calls the function if it is the one that did not pass: it says why, and ends the
+    /// guest.
+    pub(super) fn emit_call(&self, code: &mut InstructionSink<'_>) {
+        let locals = self.locals;
+        code.local_get(locals.which())
+            .i32_const(self.which as i32)
+            .i32_eq()
+            .if_(BlockType::Empty)
+            .local_get(locals.pointer());
+        if self.access != Access::Len {
+            code.local_get(locals.offset());
+        }
+        if let Access::Write(bytes) = self.access {
+            code.local_get(locals.value(bytes));
+        }
+        code.call(self.function);
+        if !matches!(self.access, Access::Write(_)) {
+            code.drop();
+        }
         code.end();
     }
 
@@ -182,6 +202,19 @@ impl Inlined<'_> {
             target: MemArgTarget::Memory(self.plan.space),
             ordering: None,
         }
+    }
+
+    /// Branches if the condition on the stack holds.
+    fn emit_branch(&self, depth: u32, code: &mut InstructionSink<'_>) {
+        match self.which {
+            0 => code.br_if(depth),
+            which => code
+                .if_(BlockType::Empty)
+                .i32_const(which as i32)
+                .local_set(self.locals.which())
+                .br(depth + 1)
+                .end(),
+        };
     }
 
     /// Finds the region's entry.
@@ -197,16 +230,18 @@ impl Inlined<'_> {
     }
 
     /// Branches if the entry is another region's, or nobody's.
-    fn emit_tag(&self, code: &mut InstructionSink<'_>) {
+    fn emit_tag(&self, depth: u32, code: &mut InstructionSink<'_>) {
         let locals = self.locals;
         code.local_get(locals.entry())
-            .i32_load(self.memory(0))
+            .i64_load(self.memory(0))
+            .local_tee(locals.tag_and_base())
+            .i32_wrap_i64()
             .local_get(locals.pointer())
             .i64_const(32)
             .i64_shr_u()
             .i32_wrap_i64()
-            .i32_ne()
-            .br_if(0);
+            .i32_ne();
+        self.emit_branch(depth, code);
     }
 
     fn emit_pointer_offset(&self, code: &mut InstructionSink<'_>) {
@@ -215,9 +250,11 @@ impl Inlined<'_> {
             .i64_and();
     }
 
-    /// Branches if not all bytes are within what the entry has at `word`.
-    fn emit_check(&self, code: &mut InstructionSink<'_>, bytes: u32, word: u64) {
+    /// Branches if the entry is not the region's, or not all bytes are within what it has
+    /// at `word`.
+    fn emit_check(&self, depth: u32, code: &mut InstructionSink<'_>, bytes: u32, word: u64) {
         let locals = self.locals;
+        self.emit_tag(depth, code);
         self.emit_pointer_offset(code);
         code.local_get(locals.offset())
             .i64_extend_i32_u()
@@ -227,16 +264,17 @@ impl Inlined<'_> {
             .i64_add()
             .local_get(locals.entry())
             .i64_load32_u(self.memory(word))
-            .i64_gt_u()
-            .br_if(0);
+            .i64_gt_u();
+        self.emit_branch(depth, code);
     }
 
     fn emit_address(&self, code: &mut InstructionSink<'_>) {
-        code.local_get(self.locals.entry())
-            .i32_load(self.memory(BASE))
+        code.local_get(self.locals.tag_and_base())
+            .i64_const(32)
+            .i64_shr_u()
             .local_get(self.locals.at())
-            .i32_wrap_i64()
-            .i32_add();
+            .i64_add()
+            .i32_wrap_i64();
     }
 
     fn emit_load(&self, code: &mut InstructionSink<'_>, bytes: u32) {
@@ -257,33 +295,18 @@ impl Inlined<'_> {
         };
     }
 
-    fn emit_len(&self, code: &mut InstructionSink<'_>) {
+    fn emit_len(&self, depth: u32, code: &mut InstructionSink<'_>) {
         let locals = self.locals;
+        // Before the tag: whoever revokes the region clears that first.
+        code.local_get(locals.entry())
+            .i64_load32_u(self.memory(READABLE))
+            .local_set(locals.at());
+        self.emit_tag(depth, code);
         self.emit_pointer_offset(code);
-        code.local_get(locals.at())
-            .i64_gt_u()
-            .br_if(0)
-            .local_get(locals.at());
+        code.local_get(locals.at()).i64_gt_u();
+        self.emit_branch(depth, code);
+        code.local_get(locals.at());
         self.emit_pointer_offset(code);
         code.i64_sub();
-    }
-
-    /// Calls the function, which may end the guest, or use fuel if it is the embedder's.
-    fn emit_call(&self, code: &mut InstructionSink<'_>) {
-        let locals = self.locals;
-        if let Some(fuel) = self.fuel {
-            self.plan.emit_store_fuel(code, fuel);
-        }
-        code.local_get(locals.pointer());
-        if self.access != Access::Len {
-            code.local_get(locals.offset());
-        }
-        if let Access::Write(bytes) = self.access {
-            code.local_get(locals.value(bytes));
-        }
-        code.call(self.function);
-        if let Some(fuel) = self.fuel {
-            self.plan.emit_load_fuel(code, fuel);
-        }
     }
 }

@@ -94,7 +94,8 @@ pub(super) fn rewrite(
         fuel,
         work: (plan.checks.interrupt && loops).then_some(work),
         locals: Locals(work + u32::from(plan.checks.interrupt && loops)),
-        inlined: 0,
+        inlined: Vec::new(),
+        accesses: 0,
         frames: vec![Frame::new(STRETCH, true)],
         live: true,
         budget: STRETCH,
@@ -164,8 +165,10 @@ struct Writer<'a> {
     work: Option<u32>,
     /// The locals of inlined accesses, which are there if there is one.
     locals: Locals,
-    /// How many accesses were inlined.
-    inlined: u32,
+    /// The imported functions that are inlined, in the order of their numbers.
+    inlined: Vec<(u32, Access)>,
+    /// How many accesses there are.
+    accesses: u32,
     frames: Vec<Frame>,
     /// Whether the instruction can be reached.
     live: bool,
@@ -329,21 +332,31 @@ impl Writer<'_> {
 
     /// What is inlined in place of a call, if it can be reached and there is room.
     fn access(&self, function: u32) -> Option<Access> {
-        let room = self.inlined < MOST_INLINED && self.locals.fit();
+        let room = self.accesses < MOST_INLINED && self.locals.fit();
         self.plan.access(function).filter(|_| self.live && room)
     }
 
     /// Writes an access in place of a call of the imported function.
     fn inline(&mut self, access: Access, function: u32) {
-        self.inlined += 1;
+        self.accesses += 1;
+        let known = self
+            .inlined
+            .iter()
+            .position(|(other, _)| *other == function);
+        let which = known.unwrap_or_else(|| {
+            self.inlined.push((function, access));
+            self.inlined.len() - 1
+        });
+        // Around the block where the guest is ended.
+        let depth = self.frames.len() as u32 + 1;
         let inlined = Inlined {
             plan: self.plan,
             access,
             function,
+            which: which as u32,
             locals: self.locals,
-            fuel: self.fuel,
         };
-        inlined.emit(&mut InstructionSink::new(&mut self.out));
+        inlined.emit(depth, &mut InstructionSink::new(&mut self.out));
     }
 
     fn begin(&mut self, is_if: bool) {
@@ -563,12 +576,13 @@ impl Writer<'_> {
         let plan = self.plan;
         let looks = plan.checks.interrupt && (self.looks || self.weight > TINY);
         let looks_at_fuel = plan.checks.fuel && self.looks;
-        let stops = self.stops || looks || looks_at_fuel;
+        let accesses = !self.inlined.is_empty();
+        let stops = self.stops || looks || looks_at_fuel || accesses;
         let mut bytes = Vec::with_capacity(self.out.len() + 64);
         let mut added = Vec::new();
         added.extend(self.fuel.map(|_| ValType::I64));
         added.extend(self.work.map(|_| ValType::I32));
-        if self.inlined > 0 {
+        if accesses {
             added.extend(Locals::TYPES);
         }
         let (_, count_len) = unsigned(locals);
@@ -581,6 +595,9 @@ impl Writer<'_> {
         let mut runs = Runs::default();
         runs.written(bytes.len(), locals.len());
         let mut code = InstructionSink::new(&mut bytes);
+        if accesses {
+            code.block(BlockType::Empty);
+        }
         if stops {
             code.block(BlockType::Empty);
         }
@@ -626,8 +643,31 @@ impl Writer<'_> {
             plan.emit_end(&mut code, End::Stopped);
             code.unreachable();
         }
+        if accesses {
+            code.end();
+            self.refuse(&mut code);
+        }
         code.end();
         Code { bytes, runs }
+    }
+
+    /// Ends the guest because of an access that did not pass.
+    fn refuse(&self, code: &mut InstructionSink<'_>) {
+        if let Some(fuel) = self.fuel {
+            self.plan.emit_store_fuel(code, fuel);
+        }
+        for (which, (function, access)) in self.inlined.iter().enumerate() {
+            let inlined = Inlined {
+                plan: self.plan,
+                access: *access,
+                function: *function,
+                which: which as u32,
+                locals: self.locals,
+            };
+            inlined.emit_call(code);
+        }
+        self.plan.emit_end(code, End::Unreachable);
+        code.unreachable();
     }
 }
 

@@ -34,6 +34,35 @@ pub(crate) use module::Rewritten;
 use crate::types::Error;
 use wasmparser::{Validator, WasmFeatures};
 
+/// What the pass does to a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pass {
+    pub(crate) checks: Checks,
+    /// Whether reads and writes of regions are written in place of calls: not where the
+    /// embedder's functions are called.
+    pub(crate) inline: bool,
+}
+
+impl Pass {
+    pub(crate) fn inlining(checks: Checks) -> Self {
+        Self {
+            checks,
+            inline: true,
+        }
+    }
+
+    /// From 0 to 7.
+    pub(crate) fn number(self) -> usize {
+        self.checks.number() + 4 * usize::from(!self.inline)
+    }
+
+    /// What the module cache calls it.
+    pub(crate) fn key(self) -> Vec<u8> {
+        let inline: &[u8] = if self.inline { b"" } else { b" and calls" };
+        [self.checks.key(), inline].concat()
+    }
+}
+
 /// Part of the key of the module cache: changes when the pass's output does.
 pub(crate) const VERSION: u32 = 2;
 
@@ -59,10 +88,10 @@ pub(crate) fn imports(module: &[u8]) -> Result<usize, Error> {
     module::imports(module).map_err(|e| Error::Compile(e.to_string().into()))
 }
 
-/// Writes `checks` into a module, which is valid.
+/// Rewrites a module, which is valid.
 ///
 /// # Errors
 /// [`Error::Compile`] when it becomes larger than a module can be.
-pub(crate) fn rewrite(module: &[u8], checks: Checks) -> Result<Rewritten, Error> {
-    module::rewrite(module, checks).map_err(|e| Error::Compile(e.to_string().into()))
+pub(crate) fn rewrite(module: &[u8], pass: Pass) -> Result<Rewritten, Error> {
+    module::rewrite(module, pass).map_err(|e| Error::Compile(e.to_string().into()))
 }

@@ -1,9 +1,9 @@
 //! A module's sections, with what the pass adds to them.
 
+use super::Pass;
 use super::access::Access;
 use super::added::{END, MODULE, SPACE, WORDS};
 use super::body::{self, Signature};
-use super::checks::Checks;
 use super::helpers::{self, Facts, Helpers};
 use super::layout::{Layout, Runs};
 use super::plan::Plan;
@@ -259,7 +259,7 @@ pub(super) fn imports(module: &[u8]) -> Result<usize, Error> {
     Ok(count)
 }
 
-pub(super) fn rewrite(module: &[u8], checks: Checks) -> Result<Rewritten, Error> {
+pub(super) fn rewrite(module: &[u8], pass: Pass) -> Result<Rewritten, Error> {
     let source = Source::read(module)?;
     let mut census = Census::of(&source)?;
     let functions = census.function_imports + census.functions.len() as u32;
@@ -268,7 +268,11 @@ pub(super) fn rewrite(module: &[u8], checks: Checks) -> Result<Rewritten, Error>
         functions,
         ..Layout::default()
     };
-    let accesses = source.accesses(&census)?;
+    let checks = pass.checks;
+    let accesses = match pass.inline {
+        true => source.accesses(&census)?,
+        false => Vec::new(),
+    };
     if !checks.any() && accesses.is_empty() && !source.needs_help()? {
         return Ok(Rewritten {
             bytes: None,

@@ -224,7 +224,7 @@ fn modules_do_the_same_with_checks() {
         };
         let expected = plain.everything();
         for checks in ALL {
-            let rewritten = rewrite(&bytes, checks).unwrap();
+            let rewritten = rewrite(&bytes, Pass::inlining(checks)).unwrap();
             let bytes = rewritten.bytes.as_deref().unwrap_or(&bytes);
             let mut run = Run::new(bytes).expect("it has a beginning as before");
             assert_eq!(run.everything(), expected, "module {seed} with {checks:?}");
@@ -252,7 +252,10 @@ const COUNTED: &str = r#"(module
 fn fuel_is_what_the_documentation_says() {
     let bytes = wat::parse_str(COUNTED).unwrap();
     let fueled = Checks::none().fuel(true);
-    let rewritten = rewrite(&bytes, fueled).unwrap().bytes.unwrap();
+    let rewritten = rewrite(&bytes, Pass::inlining(fueled))
+        .unwrap()
+        .bytes
+        .unwrap();
     let mut run = Run::new(&rewritten).unwrap();
     let mut cost = |name: &str, args: &[Value]| {
         let before = run.fuel();
@@ -273,9 +276,14 @@ fn a_module_that_needs_nothing_stays_as_it_is() {
         (loop (br_if 0 (local.get 0))) (local.get 0)))"#,
     )
     .unwrap();
-    assert!(rewrite(&plain, Checks::none()).unwrap().bytes.is_none());
     assert!(
-        rewrite(&plain, Checks::none().interrupt(true))
+        rewrite(&plain, Pass::inlining(Checks::none()))
+            .unwrap()
+            .bytes
+            .is_none()
+    );
+    assert!(
+        rewrite(&plain, Pass::inlining(Checks::none().interrupt(true)))
             .unwrap()
             .bytes
             .is_some()
@@ -309,12 +317,22 @@ fn a_module_that_inlines_nothing_stays_as_it_is() {
         "(func (result i64) (call $len (i32.const 1)))",
     ] {
         let plain = importing(rest);
-        assert!(rewrite(&plain, Checks::none()).unwrap().bytes.is_none());
+        assert!(
+            rewrite(&plain, Pass::inlining(Checks::none()))
+                .unwrap()
+                .bytes
+                .is_none()
+        );
     }
     // More calls than would be written out.
     let call = "(drop (call $read (i64.const 0) (i32.const 0)))".repeat(70_000);
     let plain = importing(&format!("(func {call})"));
-    assert!(rewrite(&plain, Checks::none()).unwrap().bytes.is_none());
+    assert!(
+        rewrite(&plain, Pass::inlining(Checks::none()))
+            .unwrap()
+            .bytes
+            .is_none()
+    );
 }
 
 /// What is written in place of a call stands for that call.
@@ -333,23 +351,23 @@ fn inlined_access_leads_back_to_the_call() {
         .map(|(offset, _)| *offset)
         .collect();
     for checks in ALL {
-        let rewritten = rewrite(&bytes, checks).unwrap();
+        let rewritten = rewrite(&bytes, Pass::inlining(checks)).unwrap();
         let space = 1 - u32::from(!checks.any());
-        let memory = format!("memory: {space} ");
+        let memory = format!("Memory({space})");
         let mut found = Vec::new();
         for (offset, operator) in instructions(rewritten.bytes.as_deref().unwrap()) {
             let source = rewritten.layout.offset(offset).unwrap();
             if operator.contains(&memory) {
                 found.push(source);
-            } else if operator.contains(&format!("memory: {}", space + 1)) {
+            } else if operator.contains(&format!("Memory({})", space + 1)) {
                 // The guest's own memory is the last one.
                 let same = |other: &&(u32, String)| other.0 == source;
                 let own = before.iter().find(same).unwrap();
                 assert!(own.1.starts_with("I32"), "{operator} for {own:?}");
             }
         }
-        // The entry's tag, how much can be read, where; and the byte.
-        let expected = [[calls[0]; 4], [calls[1]; 4]].concat();
+        // The tag and where the bytes are, how much can be read; and the byte.
+        let expected = [[calls[0]; 3], [calls[1]; 3]].concat();
         assert_eq!(found, expected, "{checks:?}");
     }
 }
@@ -359,7 +377,7 @@ fn inlined_access_leads_back_to_the_call() {
 fn offsets_lead_back() {
     let bytes = wat::parse_str(COUNTED).unwrap();
     for checks in ALL {
-        let rewritten = rewrite(&bytes, checks).unwrap();
+        let rewritten = rewrite(&bytes, Pass::inlining(checks)).unwrap();
         let now = rewritten.bytes.as_deref().unwrap_or(&bytes);
         let before = instructions(&bytes);
         let mut found = Vec::new();
