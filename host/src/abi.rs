@@ -104,7 +104,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         result: None,
         source: Source::Host,
         doc: "Ends the guest, which panicked: the message and the source file are texts in its memory, or \
-              0; `index` and `len` are those of an index out of bounds, or -1. The linker inserts the call.",
+              0; `index` and `len` are those of an index out of bounds, or -1; -2 if an allocation \
+              failed. The linker inserts the call.",
     },
     Function {
         module: "genkan",

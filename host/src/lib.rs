@@ -8,6 +8,7 @@ compile_error!(
 
 // Each layer knows those before it, and none behind it; `tests/layers.rs` checks that.
 mod abi;
+mod backtrace;
 mod calls;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -20,6 +21,7 @@ mod stop;
 mod sys;
 mod types;
 
+pub use backtrace::{Entry, Frame, Location, Trace};
 pub use calls::{Argument, Arguments, Encoded, Parameter, Results, Return, Stop};
 pub use engine::{CompileLimits, Config, Engine, Module};
 pub use guest::{Guest, Setup};
@@ -29,7 +31,7 @@ pub use rewrite::Checks;
 pub use stop::Canceller;
 pub use sys::{Slice, SliceMut};
 pub use types::{
-    Access, Error, FormatProblem, Frame, Import, ImportKind, Limits, MAX_REGION_LEN, Mismatch,
-    Pointer, PointerError, PointerProblem, ReturnedError, Signature, SourceLocation, Trace, Value,
-    ValueType, WindowProblem,
+    Access, Error, FormatProblem, Import, ImportKind, Limits, MAX_REGION_LEN, Mismatch, Pointer,
+    PointerError, PointerProblem, ReturnedError, Signature, SourceLocation, Value, ValueType,
+    WindowProblem,
 };

@@ -308,7 +308,7 @@ fn a_function_may_end_the_guest_or_panic() {
         .unwrap_err();
     assert_eq!(
         guests::chain(&error),
-        "the host's function host.log failed: not x"
+        "the host's function host.log failed\n  in ask: not x"
     );
     let mut panics = functions();
     panics.offer("log", |_: &mut Cx, text: &str| assert_eq!(text, "oh"));

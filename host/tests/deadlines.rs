@@ -44,7 +44,7 @@ fn works() {
     }
     assert!(matches!(
         good.call::<()>("loop", &[]),
-        Err(Error::Deadline(_))
+        Err(Error::Deadline { .. })
     ));
     let mut good = guest(&module, Limits::new());
     assert_eq!(good.call::<i32>("f", &[]).unwrap(), 7);
@@ -148,7 +148,7 @@ fn deadlines_at_random_moments() {
                         let mut guest = busy(&module, Limits::new().deadline(limit));
                         let name = BUSY_WITH[(n as usize + thread as usize) % BUSY_WITH.len()];
                         let error = guest.call::<()>(name, &[]).unwrap_err();
-                        assert!(matches!(error, Error::Deadline(_)), "{name}: {error:?}");
+                        assert!(matches!(error, Error::Deadline { .. }), "{name}: {error:?}");
                     }
                     works();
                 })
@@ -175,7 +175,7 @@ fn cancelled_at_random_moments() {
             });
             let name = BUSY_WITH[n as usize % BUSY_WITH.len()];
             let error = guest.call::<()>(name, &[]).unwrap_err();
-            assert!(matches!(error, Error::Cancelled), "{name}: {error:?}");
+            assert!(matches!(error, Error::Cancelled(_)), "{name}: {error:?}");
             thread.join().unwrap();
         }
         works();
@@ -194,7 +194,7 @@ fn a_deadline_is_kept() {
                     let mut guest = busy(&module, Limits::new().deadline(limit));
                     let start = Instant::now();
                     let error = guest.call::<()>(name, &[]).unwrap_err();
-                    assert!(matches!(error, Error::Deadline(_)), "{name}: {error:?}");
+                    assert!(matches!(error, Error::Deadline { .. }), "{name}: {error:?}");
                     start.elapsed().checked_sub(limit).expect("not before it")
                 })
                 .collect();
@@ -215,7 +215,7 @@ fn segments_are_dropped_after_a_deadline() {
             for _ in 0..50 {
                 let mut guest = busy(&module, Limits::new().deadline(milliseconds(2)));
                 let error = guest.call::<()>(busy_with, &[]).unwrap_err();
-                assert!(matches!(error, Error::Deadline(_)), "{error:?}");
+                assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
                 let _ = guest.call::<()>(drop, &[]);
             }
         }
@@ -316,7 +316,7 @@ fn all_signals_are_blocked() {
         });
         assert!(matches!(
             guest.call::<()>("loop", &[]),
-            Err(Error::Cancelled)
+            Err(Error::Cancelled(_))
         ));
         thread.join().unwrap();
     });
@@ -346,7 +346,7 @@ fn the_embedders_signals_are_its_own() {
             });
             assert!(matches!(
                 guest.call::<()>("loop", &[]),
-                Err(Error::Deadline(_))
+                Err(Error::Deadline { .. })
             ));
             thread.join().unwrap();
         }
@@ -373,13 +373,16 @@ fn one_instruction_has_its_price() {
         let start = Instant::now();
         for name in ["fill", "copy"] {
             let mut guest = guest(&module, Limits::unlimited().fuel(10_000));
-            assert!(matches!(guest.call::<()>(name, &[]), Err(Error::OutOfFuel)));
+            assert!(matches!(
+                guest.call::<()>(name, &[]),
+                Err(Error::OutOfFuel(_))
+            ));
             assert_eq!(guest.fuel(), Some(0));
         }
         let mut guest = guest(&module, Limits::unlimited().fuel(10_000));
         assert!(matches!(
             guest.call::<()>("write", &[]),
-            Err(Error::OutOfFuel)
+            Err(Error::OutOfFuel(_))
         ));
         assert!(
             start.elapsed() < Duration::from_secs(2),
@@ -399,7 +402,7 @@ fn one_host_call_ends_in_time() {
             let start = Instant::now();
             assert!(matches!(
                 guest.call::<()>(name, &[]),
-                Err(Error::Deadline(_))
+                Err(Error::Deadline { .. })
             ));
             assert!(start.elapsed() < milliseconds(300), "{:?}", start.elapsed());
         }
@@ -407,7 +410,7 @@ fn one_host_call_ends_in_time() {
         let start = Instant::now();
         assert!(matches!(
             guest.call::<()>("write", &[]),
-            Err(Error::Deadline(_))
+            Err(Error::Deadline { .. })
         ));
         assert!(start.elapsed() < milliseconds(400), "{:?}", start.elapsed());
     });
@@ -426,7 +429,7 @@ fn an_outer_deadline_ends_inner_guests() {
                 limits.deadline = inner_limit;
                 let error = guest(&endless, limits).call::<()>("loop", &[]).unwrap_err();
                 assert!(
-                    matches!(error, Error::Deadline(d) if d == milliseconds(30)),
+                    matches!(error, Error::Deadline { limit: d, .. } if d == milliseconds(30)),
                     "{error:?}"
                 );
                 Ok(Vec::new())
@@ -439,7 +442,7 @@ fn an_outer_deadline_ends_inner_guests() {
             let start = Instant::now();
             let error = outer.call::<()>("run", &[]).unwrap_err();
             assert!(
-                matches!(error, Error::Deadline(d) if d == limit),
+                matches!(error, Error::Deadline { limit: d, .. } if d == limit),
                 "{error:?}"
             );
             assert!(start.elapsed() < milliseconds(300), "{:?}", start.elapsed());
@@ -455,7 +458,7 @@ fn a_cancelled_call_comes_first() {
     guest.canceller().unwrap().cancel();
     assert!(matches!(
         guest.call::<()>("data_drop", &[]),
-        Err(Error::Cancelled)
+        Err(Error::Cancelled(_))
     ));
     let plain = busy(&module, Limits::new());
     assert!(matches!(plain.canceller(), Err(Error::Unchecked(_))));
@@ -472,7 +475,7 @@ fn a_forked_process_keeps_its_deadlines() {
                 0 => {
                     let mut guest = busy(&module, Limits::new().deadline(milliseconds(3)));
                     let ended = guest.call::<()>("loop", &[]);
-                    let code = i32::from(!matches!(ended, Err(Error::Deadline(_))));
+                    let code = i32::from(!matches!(ended, Err(Error::Deadline { .. })));
                     // SAFETY: ends the process.
                     unsafe { libc::_exit(code) };
                 }

@@ -58,7 +58,7 @@ fn check(guest: &mut Guest, stdout: &Output, call: &Call) {
             "{call:?}"
         ),
         // A program that ends well.
-        (None, Err(Error::Exit(0))) => {}
+        (None, Err(Error::Exit { code: 0, .. })) => {}
         (None, Err(error)) => panic!("{call:?}: {error}"),
         (Some(_), Ok(results)) => panic!("{call:?} gave {results:?}"),
         (Some(report), Err(error)) => {

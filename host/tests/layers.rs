@@ -7,8 +7,18 @@ use std::path::{Path, PathBuf};
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// From the lowest up. A file that is in none of them is `lib.rs` or `main.rs`.
-const LAYERS: [&str; 10] = [
-    "abi", "sys", "types", "rewrite", "stop", "regions", "calls", "engine", "imports", "guest",
+const LAYERS: [&str; 11] = [
+    "abi",
+    "sys",
+    "backtrace",
+    "types",
+    "rewrite",
+    "stop",
+    "regions",
+    "calls",
+    "engine",
+    "imports",
+    "guest",
 ];
 
 fn sources(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -31,12 +31,12 @@ fn fuel_runs_out() {
     let mut endless = guest(&engine, LOOP, limits.clone()).unwrap();
     assert!(matches!(
         endless.call::<()>("run", &[]),
-        Err(Error::OutOfFuel)
+        Err(Error::OutOfFuel(_))
     ));
     assert_eq!(endless.fuel(), Some(0));
     assert!(matches!(
         endless.call::<()>("run", &[]),
-        Err(Error::OutOfFuel)
+        Err(Error::OutOfFuel(_))
     ));
 
     let text = r#"(module (func (export "f")) (func (export "trap") unreachable))"#;
@@ -74,7 +74,7 @@ fn what_the_host_copies_is_charged() {
         guest.call::<()>(name, &args).unwrap();
         assert!(guest.fuel().unwrap() < 100);
         let again = guest.call::<()>(name, &args);
-        assert!(matches!(again, Err(Error::OutOfFuel)), "{again:?}");
+        assert!(matches!(again, Err(Error::OutOfFuel(_))), "{again:?}");
     }
 }
 
@@ -84,7 +84,7 @@ fn a_start_function_has_an_end_as_well() {
     let text = "(module (func $f (loop (br 0))) (start $f))";
     let limits = Limits::new().deadline(Duration::from_millis(30));
     let error = guest(&Engine::default(), text, limits).unwrap_err();
-    assert!(matches!(error, Error::Deadline(_)), "{error:?}");
+    assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
     works(&metered);
 }
 
@@ -98,7 +98,7 @@ fn time_runs_out() {
         for _ in 0..3 {
             let start = Instant::now();
             let error = endless.call::<()>("run", &[]).unwrap_err();
-            assert!(matches!(error, Error::Deadline(limit) if limit == deadline));
+            assert!(matches!(error, Error::Deadline { limit, .. } if limit == deadline));
             assert!(start.elapsed() >= deadline);
             assert!(start.elapsed() < deadline + Duration::from_secs(5));
         }
@@ -124,7 +124,7 @@ fn time_runs_out_for_a_guest_that_is_mostly_in_the_host() {
     let mut guest = Guest::with(&module, setup).unwrap();
     assert!(matches!(
         guest.call::<()>("run", &[]),
-        Err(Error::Deadline(_))
+        Err(Error::Deadline { .. })
     ));
     works(&engine);
 }
@@ -142,7 +142,7 @@ fn many_guests_with_deadlines_at_once() {
                 let mut guest = Guest::with(module, setup).unwrap();
                 assert!(matches!(
                     guest.call::<()>("run", &[]),
-                    Err(Error::Deadline(_))
+                    Err(Error::Deadline { .. })
                 ));
             });
         }

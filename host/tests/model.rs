@@ -486,7 +486,7 @@ impl World {
         match self.windows[g].len() {
             0 => {
                 let error = self.call::<()>(g, "unmap", &[BUFFER.into()]).unwrap_err();
-                assert!(matches!(error, Error::Window(_)), "{error:?}");
+                assert!(matches!(error, Error::Window { .. }), "{error:?}");
             }
             n => {
                 let index = self.random.below(n as u64) as usize;

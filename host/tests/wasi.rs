@@ -100,7 +100,7 @@ fn a_program_exits_with_its_code() {
     for code in [0, 7, 255, -1] {
         let (stdout, _, error) = run(&path, &["exits", &code.to_string()], &[]);
         assert!(
-            matches!(error, Some(Error::Exit(found)) if found == code),
+            matches!(error, Some(Error::Exit { code: found, .. }) if found == code),
             "{error:?}"
         );
         assert_eq!(stdout, "before");
@@ -139,7 +139,7 @@ fn a_panic_is_reported_to_the_host() {
     let message = error.to_string();
     assert!(message.starts_with("guest panicked at "), "{message}");
     assert!(message.contains("reports.rs:3:5"), "{message}");
-    let ends = ": index out of bounds: the len is 2 but the index is 7";
+    let ends = ": index out of bounds: the len is 2 but the index is 7\n  in third";
     assert!(message.ends_with(ends), "{message}");
 }
 

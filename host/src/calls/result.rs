@@ -2,6 +2,7 @@
 
 use super::codec::{Codec, Encoded};
 use super::declaration::{Declaration, Number, Ty};
+use crate::backtrace::Trace;
 use crate::sys::MemoryState;
 use crate::types::{Error, Pointer, ReturnedError, Value};
 use serde::de::DeserializeOwned;
@@ -163,6 +164,7 @@ fn out_of_memory(address: u32, len: u32) -> Error {
         write: false,
         address,
         len,
+        trace: Trace::default(),
     }
 }
 

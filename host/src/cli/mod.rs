@@ -159,7 +159,7 @@ fn execute(options: Options) -> Result<ExitCode> {
     };
     match outcome() {
         Ok(results) => print(&results),
-        Err(Error::Exit(code)) => Ok(exit_code(code)),
+        Err(Error::Exit { code, .. }) => Ok(exit_code(code)),
         Err(error) => Err(anyhow::Error::new(error).context(name)),
     }
 }

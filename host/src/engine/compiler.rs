@@ -1,11 +1,13 @@
 //! Compiled code: from the engine, or from the cache.
 
+use super::plain::plain;
 use crate::abi;
 use crate::rewrite::{self, Pass};
 #[cfg(target_os = "linux")]
 use crate::sys::apart::{Ended, apart};
 use crate::sys::{Cache, Key, from_artifact};
 use crate::types::{Error, file_error};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -64,7 +66,9 @@ impl Compiler {
         let wasmer = engine();
         let module = self.cached(&wasmer, bytes, &pass.key(), || {
             let rewritten = rewrite::rewrite(bytes, pass)?;
-            let bytes = rewritten.bytes.as_deref().unwrap_or(bytes);
+            let rewritten = rewritten.bytes.as_deref().unwrap_or(bytes);
+            let plain = plain(rewritten, &name(bytes, pass));
+            let bytes = &plain.map_err(|e| Error::Compile(Box::new(e)))?.bytes;
             match self.0.limits {
                 Some(limits) => compile_apart(&wasmer, bytes, limits),
                 None => compile_now(&wasmer, bytes),
@@ -123,6 +127,16 @@ impl Compiler {
         }
         Ok(cell.get().expect("just set"))
     }
+}
+
+/// What the engine calls what the pass makes of a module: its frames have it.
+fn name(module: &[u8], pass: Pass) -> String {
+    use std::fmt::Write;
+    let mut name = format!("genkan guest {} ", pass.number());
+    for byte in &Sha256::digest(module)[..16] {
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
 }
 
 /// Compiles in threads of its own. The global ones, which the engine uses otherwise, are

@@ -2,10 +2,12 @@
 
 mod bounds;
 mod compiler;
+pub(crate) mod frames;
 mod module;
+mod plain;
 
 pub use module::Module;
-pub(crate) use module::Variant;
+pub(crate) use module::{Variant, VariantOrigin};
 
 pub use compiler::CompileLimits;
 pub(crate) use compiler::Compiler;

@@ -1,8 +1,12 @@
 //! A module, compiled once for each set of checks that its guests need.
 
 use super::compiler::{Compiled, Compiler};
+use super::frames;
+use super::plain::plain;
+use crate::backtrace::{Origin, RawFrame};
 use crate::calls::Declarations;
 use crate::rewrite::{self, Checks, Layout, Pass};
+use crate::sys::stack::Addresses;
 use crate::types::{Error, Limits, Signature};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -31,7 +35,14 @@ pub(crate) struct Variant {
     pass: Pass,
     /// How many memories the pass added to those that are imported.
     added_memories: usize,
-    layout: OnceLock<Layout>,
+    way_back: OnceLock<WayBack>,
+}
+
+/// From the code that is compiled to the guest's module.
+struct WayBack {
+    layout: Layout,
+    /// How many bytes less there are before the code.
+    moved: u32,
 }
 
 impl Variant {
@@ -49,6 +60,46 @@ impl Variant {
         let memories: Vec<_> = info.memories.values().copied().enumerate().collect();
         let own = memories.into_iter();
         own.filter_map(move |(index, ty)| (!added.contains(&index)).then_some(ty))
+    }
+}
+
+/// A variant of a module: where its frames come from.
+pub(crate) struct VariantOrigin {
+    module: Module,
+    pass: Pass,
+}
+
+impl Origin for VariantOrigin {
+    fn module(&self) -> &[u8] {
+        &self.module.0.bytes
+    }
+
+    fn frame(&self, compiled: RawFrame) -> Option<RawFrame> {
+        let variant = self.module.variant(self.pass).ok()?;
+        let WayBack { layout, moved } = self.module.way_back(variant);
+        Some(RawFrame {
+            function: layout.function(compiled.function)?,
+            offset: compiled.offset.and_then(|at| layout.offset(at + moved)),
+        })
+    }
+
+    fn frames_at(&self, addresses: &Addresses) -> [Vec<RawFrame>; 2] {
+        frames::at(self.name(), addresses)
+    }
+}
+
+impl VariantOrigin {
+    pub(crate) fn new(module: &Module, pass: Pass) -> Arc<Self> {
+        Arc::new(Self {
+            module: module.clone(),
+            pass,
+        })
+    }
+
+    /// What the engine calls it.
+    pub(crate) fn name(&self) -> &str {
+        let variant = self.module.variant(self.pass).ok();
+        variant.and_then(|it| it.module.name()).unwrap_or_default()
     }
 }
 
@@ -103,7 +154,7 @@ impl Module {
             wasmer,
             added_memories,
             pass,
-            layout: OnceLock::new(),
+            way_back: OnceLock::new(),
         }))
     }
 
@@ -128,12 +179,17 @@ impl Module {
         self.any().module.imports().take(self.0.imports).collect()
     }
 
-    /// Where things are in a variant.
-    pub(crate) fn layout<'a>(&self, variant: &'a Variant) -> &'a Layout {
+    fn way_back<'a>(&self, variant: &'a Variant) -> &'a WayBack {
         // The pass does the same again as when it was compiled, by whomever.
-        variant.layout.get_or_init(|| {
-            let rewritten = rewrite::rewrite(&self.0.bytes, variant.pass);
-            rewritten.map(|it| it.layout).unwrap_or_default()
+        variant.way_back.get_or_init(|| {
+            let bytes = &self.0.bytes;
+            let rewritten = rewrite::rewrite(bytes, variant.pass).ok();
+            let compiled = rewritten.as_ref().and_then(|it| it.bytes.as_deref());
+            let plain = plain(compiled.unwrap_or(bytes), "");
+            WayBack {
+                moved: plain.map_or(0, |plain| plain.moved),
+                layout: rewritten.map(|it| it.layout).unwrap_or_default(),
+            }
         })
     }
 

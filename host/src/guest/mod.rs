@@ -5,14 +5,15 @@ mod setup;
 
 pub use setup::Setup;
 
+use crate::backtrace::Trace;
 use crate::calls::{Arguments, Results};
-use crate::engine::{Module, Variant};
+use crate::engine::{Module, Variant, VariantOrigin};
 use crate::imports::{Binder, Called, Ended, Exports, Function, Needs, State, Wasi};
 use crate::regions::{Region, Space};
 use crate::rewrite::{Checks, Pass};
 use crate::stop::{self, Canceller, Stop};
 use crate::sys::{Bounds, GuestTunables, MemoryState, faults};
-use crate::types::{Access, BoxError, Error, Limits, Trace};
+use crate::types::{Access, BoxError, Error, Limits};
 use outcome::{explain, memory_limit};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -276,7 +277,7 @@ impl Guest {
         drop((stop, faults, running));
         outcome.unwrap_or_else(|error| {
             let error = (self.ended)(error, &self.space);
-            if matches!(error, Error::Cancelled) {
+            if matches!(error, Error::Cancelled(_)) {
                 self.stop.cancelled();
             }
             Err(error)
@@ -304,11 +305,9 @@ fn fault_ranges(space: &Space) -> faults::Running {
 
 /// Says what a run of such a guest ended in.
 fn ended(module: &Module, pass: Pass, limits: &Limits) -> Ended {
-    let (module, limits) = (module.clone(), limits.clone());
-    Arc::new(move |error, space| match module.variant(pass) {
-        Ok(variant) => explain(error, space, &limits, || module.layout(variant)),
-        Err(error) => error,
-    })
+    let limits = limits.clone();
+    let origin = VariantOrigin::new(module, pass);
+    Arc::new(move |error, space| explain(error, space, &limits, &origin))
 }
 
 /// Fuel as the guest's code counts it.

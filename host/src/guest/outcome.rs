@@ -1,35 +1,67 @@
 //! From the engine's errors to ours.
 
-use crate::imports::{Exit, Trapped};
+use crate::backtrace::{Frames, Trace};
+use crate::engine::{VariantOrigin, frames};
+use crate::imports::{Cause, Ending};
 use crate::regions::{Fault, Space};
-use crate::rewrite::Layout;
-use crate::sys::faults;
-use crate::types::{Error, Frame, Limits, Trace};
-use std::fmt::{self, Write};
+use crate::sys::faults::{self, Signal};
+use crate::sys::stack;
+use crate::types::{Error, Limits};
+use std::sync::Arc;
 use wasmer::RuntimeError;
 use wasmer::sys::vm::TrapCode;
 
-/// What a guest's run ended in. `layout` is asked for a backtrace alone: for its first
-/// one, a module goes through the pass again.
-pub(crate) fn explain<'a>(
+/// What a guest's run ended in.
+pub(crate) fn explain(
     error: RuntimeError,
     space: &Space,
     limits: &Limits,
-    layout: impl FnOnce() -> &'a Layout,
+    origin: &Arc<VariantOrigin>,
 ) -> Error {
-    let error = match error.downcast::<Error>() {
-        Ok(error) => return error,
-        Err(error) => error,
-    };
-    let error = match error.downcast::<Exit>() {
-        Ok(Exit(code)) => return Error::Exit(code),
-        Err(error) => error,
-    };
-    let trace = trace(&error, layout());
-    let message = error.message();
-    let found = error.downcast_ref::<Trapped>().map(|trapped| trapped.0);
     let signal = faults::take();
-    match found.or_else(|| error.to_trap()) {
+    let trace = |frames| Trace::new(frames, Arc::clone(origin) as _);
+    match error.downcast::<Ending>() {
+        Ok(Ending { cause, addresses }) => {
+            let trace = trace(Frames::At(addresses));
+            match cause {
+                Cause::Error(Error::MemoryLimit { .. }) => memory_limit(limits, trace),
+                Cause::Error(error) => placed(error, trace),
+                Cause::Trap(code) => {
+                    trapped(code.message(), Some(code), space, limits, None, trace)
+                }
+            }
+        }
+        Err(error) => {
+            let code = error.clone().to_trap();
+            let frames = match code {
+                // The engine takes no backtrace of a stack that is full.
+                Some(TrapCode::StackOverflow) => Frames::At(stack::take_full()),
+                _ => Frames::Engine(frames::of(origin.name(), error.trace())),
+            };
+            trapped(&error.message(), code, space, limits, signal, trace(frames))
+        }
+    }
+}
+
+/// An error of the host's, with where the guest was, unless it is another guest's.
+fn placed(mut error: Error, trace: Trace) -> Error {
+    if let Some(place) = error.trace_mut()
+        && place.is_unknown()
+    {
+        *place = trace;
+    }
+    error
+}
+
+fn trapped(
+    message: &str,
+    code: Option<TrapCode>,
+    space: &Space,
+    limits: &Limits,
+    signal: Option<Signal>,
+    trace: Trace,
+) -> Error {
+    match code {
         Some(TrapCode::StackOverflow) => return Error::StackOverflow(trace),
         Some(TrapCode::HeapAccessOutOfBounds) => {
             if let Some(signal) = signal
@@ -43,7 +75,10 @@ pub(crate) fn explain<'a>(
     if space.memory.get().is_some_and(|memory| memory.refused()) {
         return memory_limit(limits, trace);
     }
-    Error::Trap { message, trace }
+    Error::Trap {
+        message: message.into(),
+        trace,
+    }
 }
 
 fn memory_fault(fault: Fault, truncated: bool, trace: Trace) -> Error {
@@ -66,61 +101,6 @@ fn memory_fault(fault: Fault, truncated: bool, trace: Trace) -> Error {
             ),
             trace,
         },
-    }
-}
-
-/// How many functions a backtrace names.
-const MOST_FRAMES: usize = 100;
-/// How many bytes a name may have in the module, to be demangled, and in a backtrace:
-/// a short one can stand for gigabytes.
-const LONGEST_NAME: usize = 2000;
-
-/// The guest's functions that were running: the pass's are left out.
-fn trace(error: &RuntimeError, layout: &Layout) -> Trace {
-    let mut all = error.trace().iter().filter_map(|frame| {
-        let index = layout.function(frame.func_index())?;
-        Some((frame, index))
-    });
-    let frames = all.by_ref().take(MOST_FRAMES).map(|(frame, index)| Frame {
-        function: match frame.function_name() {
-            Some(name) => demangled(name),
-            None => format!("function {index}"),
-        },
-        offset: u32::try_from(frame.module_offset())
-            .ok()
-            .and_then(|at| layout.offset(at)),
-    });
-    Trace {
-        frames: frames.collect(),
-        omitted: all.count(),
-    }
-}
-
-/// The name as its author wrote it, cut where it becomes too long.
-fn demangled(name: &str) -> String {
-    let mut text = Bounded(String::new());
-    let whole = match name.len() <= LONGEST_NAME {
-        true => write!(text, "{:#}", rustc_demangle::demangle(name)),
-        false => text.write_str(name),
-    };
-    if whole.is_err() {
-        text.0.push('…');
-    }
-    text.0
-}
-
-/// Takes so much text and no more.
-struct Bounded(String);
-
-impl Write for Bounded {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = LONGEST_NAME - self.0.len();
-        let fits = text.floor_char_boundary(room);
-        self.0.push_str(&text[..fits]);
-        match fits == text.len() {
-            true => Ok(()),
-            false => Err(fmt::Error),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a function of the embedder's sees of the guest that calls it.
 
 use super::state::State;
+use crate::backtrace::Trace;
 use crate::types::Error;
 
 /// What a function that the embedder offers gets to see of the guest that calls
@@ -18,6 +19,7 @@ impl Caller<'_> {
             write: false,
             address,
             len: to.len() as u32,
+            trace: Trace::default(),
         })
     }
 
@@ -31,6 +33,7 @@ impl Caller<'_> {
             write: true,
             address,
             len: from.len() as u32,
+            trace: Trace::default(),
         })
     }
 }

@@ -1,19 +1,15 @@
 //! The function that the load-time pass has guests call.
 
+use super::ending::{Cause, ending};
 use super::state::{Env, State};
 use crate::rewrite::End;
 use wasmer::sys::vm::TrapCode;
 use wasmer::{Function, FunctionEnv, RuntimeError, Store};
 
-/// A trap that the guest's code found itself.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.message())]
-pub(crate) struct Trapped(pub(crate) TrapCode);
-
 /// `(i32)`: ends the guest that calls it, if there is a reason.
 pub(super) fn function(store: &mut Store, env: &FunctionEnv<State>) -> Function {
     let end = |env: Env<'_>, code: i32| -> Result<(), RuntimeError> {
-        let trap = |code| Err(RuntimeError::user(Box::new(Trapped(code))));
+        let trap = |code| Err(ending(Cause::Trap(code)));
         match End::from_code(code) {
             Some(End::Stopped) => env.data().spend(0),
             Some(End::Memory) => trap(TrapCode::HeapAccessOutOfBounds),

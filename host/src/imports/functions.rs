@@ -1,8 +1,10 @@
 //! Functions that the embedder offers.
 
 use super::caller::Caller;
+use super::ending::ended;
 use super::offered::{HostFunction, Offered, bind, catch_panic};
-use super::state::{Env, State, ended};
+use super::state::{Env, State};
+use crate::backtrace::Trace;
 use crate::calls::Declaration;
 use crate::types::{BoxError, Error, Mismatch, Value, ValueType};
 use std::any::{Any, TypeId};
@@ -123,6 +125,7 @@ impl Functions {
                 ended(Error::HostFunction {
                     function: name.clone(),
                     source,
+                    trace: Trace::default(),
                 })
             };
             let called = catch_panic(&name, || function(&caller, &args));

@@ -1,6 +1,8 @@
 //! The functions that genkan offers, as far as they are not in the carried modules.
 
-use super::state::{Env, State, ended};
+use super::ending::ended;
+use super::state::{Env, State};
+use crate::backtrace::Trace;
 use crate::types::{Error, Pointer, PointerError, PointerProblem, SourceLocation, WindowProblem};
 use wasmer::{Function, FunctionEnv, RuntimeError, Store};
 
@@ -32,7 +34,8 @@ pub(super) fn function(
 pub(super) fn fault(store: &mut Store, env: &FunctionEnv<State>) -> Function {
     let fault = |env: Env<'_>, pointer: i64, offset: u32, len: u32, write: i32| {
         let pointer = Pointer::from_bits(pointer as u64);
-        env.data().space.admit(pointer, offset, len, write != 0)
+        let admitted = env.data().space.admit(pointer, offset, len, write != 0);
+        admitted.map_err(ended)
     };
     Function::new_typed_with_env(store, env, fault)
 }
@@ -41,7 +44,7 @@ pub(super) fn fault(store: &mut Store, env: &FunctionEnv<State>) -> Function {
 pub(super) fn resolve(store: &mut Store, env: &FunctionEnv<State>) -> Function {
     let resolve = |env: Env<'_>, pointer: i64| {
         let resolved = env.data().space.resolve(Pointer::from_bits(pointer as u64));
-        resolved.map(i32::from)
+        resolved.map(i32::from).map_err(ended)
     };
     Function::new_typed_with_env(store, env, resolve)
 }
@@ -68,7 +71,11 @@ fn copy(
     copied.map_err(ended)
 }
 
-fn map(mut env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, Error> {
+fn map(env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, RuntimeError> {
+    window(env, pointer, len, write).map_err(ended)
+}
+
+fn window(mut env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, Error> {
     let pointer = Pointer::from_bits(pointer as u64);
     let (state, mut store) = env.data_and_store_mut();
     let grow = |pages| {
@@ -87,7 +94,7 @@ fn map(mut env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, Erro
 /// As `map`, but errors are negative: as `check` has them, or -4 for no room.
 fn try_map(env: Env<'_>, pointer: i64, len: u32, write: i32) -> i64 {
     use PointerProblem::{OutOfBounds, ReadOnly};
-    match map(env, pointer, len, write) {
+    match window(env, pointer, len, write) {
         Ok(address) => address.into(),
         Err(Error::Pointer(PointerError { problem, .. })) => match problem {
             OutOfBounds { .. } => -2,
@@ -98,8 +105,8 @@ fn try_map(env: Env<'_>, pointer: i64, len: u32, write: i32) -> i64 {
     }
 }
 
-fn unmap(env: Env<'_>, address: u32) -> Result<(), Error> {
-    env.data().space.unmap(address)
+fn unmap(env: Env<'_>, address: u32) -> Result<(), RuntimeError> {
+    env.data().space.unmap(address).map_err(ended)
 }
 
 fn take_answer(mut env: Env<'_>, address: u32) -> Result<(), RuntimeError> {
@@ -118,7 +125,7 @@ fn panic_report(
     column: u32,
     index: i64,
     len: i64,
-) -> Result<(), Error> {
+) -> Result<(), RuntimeError> {
     const LONGEST: u32 = 64 << 10;
     let text = |at: u32, len: u32| {
         if at == 0 || len == 0 {
@@ -129,11 +136,26 @@ fn panic_report(
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
     let location = text(file, file_len).map(|file| SourceLocation::new(file, line, column));
+    // What the linker gives for an allocation that failed.
+    const ALLOCATION: i64 = -2;
+    let memory = env.data().space.memory.get();
+    if index == ALLOCATION && memory.is_some_and(|memory| memory.refused()) {
+        return Err(ended(Error::MemoryLimit {
+            // Who made the guest knows it.
+            limit: 0,
+            trace: Trace::default(),
+        }));
+    }
     let message = match text(message, message_len) {
+        _ if index == ALLOCATION => Some("memory allocation failed".into()),
         _ if index >= 0 && len >= 0 => Some(format!(
             "index out of bounds: the len is {len} but the index is {index}"
         )),
         message => message,
     };
-    Err(Error::Panic { location, message })
+    Err(ended(Error::Panic {
+        location,
+        message,
+        trace: Trace::default(),
+    }))
 }

@@ -1,7 +1,9 @@
 //! Closures that the embedder offers, with Rust's types.
 
 use super::context::Cx;
-use super::state::{Env, State, ended};
+use super::ending::ended;
+use super::state::{Env, State};
+use crate::backtrace::Trace;
 use crate::calls::{Declaration, Parameter, Reply, Return, Stop, Taken};
 use crate::types::{Error, Mismatch};
 use smallvec::SmallVec;
@@ -166,6 +168,7 @@ impl Bound {
             Err(stop) => Err(Error::HostFunction {
                 function: self.name.clone(),
                 source: stop.0,
+                trace: Trace::default(),
             }),
         }
     }
@@ -219,6 +222,7 @@ pub(super) fn catch_panic<T>(function: &str, call: impl FnOnce() -> T) -> Result
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Error::HostPanic {
         function: function.into(),
         message: panic_message(&*panic),
+        trace: Trace::default(),
     })
 }
 

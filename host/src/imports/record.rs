@@ -2,6 +2,7 @@
 //! `guest/CALLS.md` describes them.
 
 use super::state::State;
+use crate::backtrace::Trace;
 use crate::calls::{Declaration, Reply, rows};
 use crate::types::Error;
 
@@ -88,5 +89,6 @@ pub(super) fn range(function: &'static str, write: bool, address: u32, len: usiz
         write,
         address,
         len: u32::try_from(len).unwrap_or(u32::MAX),
+        trace: Trace::default(),
     }
 }

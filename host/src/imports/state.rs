@@ -1,5 +1,6 @@
 //! What host functions know of the guest that calls them.
 
+use super::ending::ended;
 use super::exports::Exports;
 use crate::regions::Space;
 use crate::rewrite::BYTES_OF_FUEL;
@@ -65,12 +66,6 @@ impl State {
         let memory = self.space.memory.get().ok_or(Inaccessible)?;
         memory.space.write(at as usize, from)
     }
-}
-
-/// What ends the guest that called a host function. The engine takes its backtrace
-/// here, on the host's stack: when the error has reached the caller, the guest's is gone.
-pub(super) fn ended(error: Error) -> RuntimeError {
-    RuntimeError::user(Box::new(error))
 }
 
 /// What a host function gets of the guest that calls it.

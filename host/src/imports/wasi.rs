@@ -2,7 +2,10 @@
 //! its arguments, the time or a random seed, and exits. There are no files and no
 //! network: every other function answers that it is not there.
 
-use super::state::{Env, State, ended};
+use super::ending::ended;
+use super::state::{Env, State};
+use crate::backtrace::Trace;
+use crate::types::Error;
 use std::io::Write;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
@@ -23,11 +26,6 @@ const EPIPE: i32 = 64;
 /// no call keeps the host busy for long.
 const MOST_PARTS: u32 = 1024;
 const MOST_BYTES: u32 = 1 << 20;
-
-/// The guest ends itself.
-#[derive(Debug, thiserror::Error)]
-#[error("exit {0}")]
-pub(crate) struct Exit(pub(crate) i32);
 
 type Errno = Result<(), i32>;
 
@@ -77,8 +75,11 @@ pub(super) fn function(
     })
 }
 
-fn proc_exit(_: Env<'_>, code: i32) -> Result<(), Exit> {
-    Err(Exit(code))
+fn proc_exit(_: Env<'_>, code: i32) -> Result<(), RuntimeError> {
+    Err(ended(Error::Exit {
+        code,
+        trace: Trace::default(),
+    }))
 }
 
 /// Nothing: a guest has no other thread, and one that yields again and again to busy

@@ -3,6 +3,7 @@
 
 use super::region::{Bytes, Holder, Region, Shared};
 use super::slots::{self, Moment};
+use crate::backtrace::Trace;
 use crate::sys::{
     AddressSpace, FreeList, Inaccessible, MemoryCell, MemoryState, Protection, fork, page_size,
     whole_pages,
@@ -312,6 +313,7 @@ impl Space {
             write: !write,
             address,
             len,
+            trace: Trace::default(),
         };
         let memory = self.memory.get().ok_or_else(bad_range)?;
         let (Some(regions), Some(range)) = (&self.regions, &grant.range) else {
@@ -612,6 +614,7 @@ impl Granted {
             len,
             write,
             problem,
+            trace: Trace::default(),
         })
     }
 }

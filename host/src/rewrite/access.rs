@@ -13,7 +13,6 @@
 //! since then, finds the region or nothing: then it traps. The compiler may keep what it
 //! loaded of an entry, but not over a call.
 
-use super::plan::Plan;
 use crate::abi::{self, Source};
 use wasm_encoder::{BlockType, InstructionSink, MemArg, MemArgTarget, ValType};
 use wasmparser::FuncType;
@@ -131,19 +130,20 @@ impl Locals {
     }
 }
 
-/// A function that is inlined in another one.
+/// A call that is inlined.
 #[derive(Clone, Copy)]
-pub(super) struct Inlined<'a> {
-    pub(super) plan: &'a Plan,
+pub(super) struct Inlined {
     pub(super) access: Access,
     /// The imported function.
     pub(super) function: u32,
-    /// Its number among those that are inlined there.
+    /// Its number among those of the function that it is in.
     pub(super) which: u32,
+    /// The memory that is the region space.
+    pub(super) space: u32,
     pub(super) locals: Locals,
 }
 
-impl Inlined<'_> {
+impl Inlined {
     /// Writes it. The arguments are on the stack, and its result is afterwards. Branches
     /// to the block at `depth` if it does not pass.
     pub(super) fn emit(&self, depth: u32, code: &mut InstructionSink<'_>) {
@@ -173,8 +173,7 @@ impl Inlined<'_> {
         }
     }
 
-    /// Calls the function if it is the one that did not pass: it says why, and ends the
-    /// guest.
+    /// Calls the function if this is what did not pass: it says why, and ends the guest.
     pub(super) fn emit_call(&self, code: &mut InstructionSink<'_>) {
         let locals = self.locals;
         code.local_get(locals.which())
@@ -199,7 +198,7 @@ impl Inlined<'_> {
         MemArg {
             offset,
             align: 0,
-            target: MemArgTarget::Memory(self.plan.space),
+            target: MemArgTarget::Memory(self.space),
             ordering: None,
         }
     }

@@ -42,7 +42,7 @@ const TAIL: i32 = 32;
 /// look at it.
 const TINY: i32 = 8;
 /// The most accesses that are inlined in a function: they make its code larger.
-const MOST_INLINED: u32 = 4096;
+const MOST_INLINED: usize = 4096;
 
 /// What its code has to know of a function's type.
 #[derive(Clone, Copy)]
@@ -95,7 +95,6 @@ pub(super) fn rewrite(
         work: (plan.checks.interrupt && loops).then_some(work),
         locals: Locals(work + u32::from(plan.checks.interrupt && loops)),
         inlined: Vec::new(),
-        accesses: 0,
         frames: vec![Frame::new(STRETCH, true)],
         live: true,
         budget: STRETCH,
@@ -165,10 +164,8 @@ struct Writer<'a> {
     work: Option<u32>,
     /// The locals of inlined accesses, which are there if there is one.
     locals: Locals,
-    /// The imported functions that are inlined, in the order of their numbers.
-    inlined: Vec<(u32, Access)>,
-    /// How many accesses there are.
-    accesses: u32,
+    /// The accesses that were inlined, and where the calls were.
+    inlined: Vec<(Inlined, usize)>,
     frames: Vec<Frame>,
     /// Whether the instruction can be reached.
     live: bool,
@@ -253,7 +250,7 @@ impl Writer<'_> {
             O::Call { function_index } => match self.access(*function_index) {
                 Some(access) => {
                     self.replace(at, end);
-                    self.inline(access, *function_index);
+                    self.inline(access, *function_index, at);
                 }
                 None => {
                     self.settle(at);
@@ -332,30 +329,22 @@ impl Writer<'_> {
 
     /// What is inlined in place of a call, if it can be reached and there is room.
     fn access(&self, function: u32) -> Option<Access> {
-        let room = self.accesses < MOST_INLINED && self.locals.fit();
+        let room = self.inlined.len() < MOST_INLINED && self.locals.fit();
         self.plan.access(function).filter(|_| self.live && room)
     }
 
     /// Writes an access in place of a call of the imported function.
-    fn inline(&mut self, access: Access, function: u32) {
-        self.accesses += 1;
-        let known = self
-            .inlined
-            .iter()
-            .position(|(other, _)| *other == function);
-        let which = known.unwrap_or_else(|| {
-            self.inlined.push((function, access));
-            self.inlined.len() - 1
-        });
-        // Around the block where the guest is ended.
-        let depth = self.frames.len() as u32 + 1;
+    fn inline(&mut self, access: Access, function: u32, at: usize) {
         let inlined = Inlined {
-            plan: self.plan,
             access,
             function,
-            which: which as u32,
+            which: self.inlined.len() as u32,
+            space: self.plan.space,
             locals: self.locals,
         };
+        self.inlined.push((inlined, at));
+        // Around the block where the guest is ended.
+        let depth = self.frames.len() as u32 + 1;
         inlined.emit(depth, &mut InstructionSink::new(&mut self.out));
     }
 
@@ -645,28 +634,24 @@ impl Writer<'_> {
         }
         if accesses {
             code.end();
-            self.refuse(&mut code);
+            self.refuse(&mut bytes, &mut runs);
         }
-        code.end();
+        InstructionSink::new(&mut bytes).end();
         Code { bytes, runs }
     }
 
     /// Ends the guest because of an access that did not pass.
-    fn refuse(&self, code: &mut InstructionSink<'_>) {
+    fn refuse(&self, bytes: &mut Vec<u8>, runs: &mut Runs) {
         if let Some(fuel) = self.fuel {
-            self.plan.emit_store_fuel(code, fuel);
+            let mut code = InstructionSink::new(bytes);
+            self.plan.emit_store_fuel(&mut code, fuel);
         }
-        for (which, (function, access)) in self.inlined.iter().enumerate() {
-            let inlined = Inlined {
-                plan: self.plan,
-                access: *access,
-                function: *function,
-                which: which as u32,
-                locals: self.locals,
-            };
-            inlined.emit_call(code);
+        for (inlined, at) in &self.inlined {
+            runs.written(bytes.len(), *at);
+            inlined.emit_call(&mut InstructionSink::new(bytes));
         }
-        self.plan.emit_end(code, End::Unreachable);
+        let mut code = InstructionSink::new(bytes);
+        self.plan.emit_end(&mut code, End::Unreachable);
         code.unreachable();
     }
 }

@@ -7,6 +7,7 @@
 
 mod watchdog;
 
+use crate::backtrace::Trace;
 use crate::sys::Words;
 use crate::types::Error;
 use std::cell::RefCell;
@@ -80,7 +81,7 @@ impl Stop {
         self.words.clear(DEADLINE | OUTER);
         if self.words.raised() & CANCELLED != 0 {
             self.words.clear(CANCELLED);
-            return Err(Error::Cancelled);
+            return Err(cancelled());
         }
         let watched = match self.deadline.filter(|_| self.interruptible) {
             Some(limit) => {
@@ -122,15 +123,16 @@ impl Stop {
         }
         let reason = RUNNING.with_borrow(|running| running.iter().find_map(|stop| stop.reason()));
         // Whose time was up may have ended meanwhile; this one was to end with it.
-        Err(reason.unwrap_or(Error::Cancelled))
+        Err(reason.unwrap_or_else(cancelled))
     }
 
     fn reason(&self) -> Option<Error> {
         match self.words.raised() {
-            bits if bits & CANCELLED != 0 => Some(Error::Cancelled),
-            bits if bits & DEADLINE != 0 => {
-                Some(Error::Deadline(self.deadline.unwrap_or_default()))
-            }
+            bits if bits & CANCELLED != 0 => Some(cancelled()),
+            bits if bits & DEADLINE != 0 => Some(Error::Deadline {
+                limit: self.deadline.unwrap_or_default(),
+                trace: Trace::default(),
+            }),
             _ => None,
         }
     }
@@ -145,7 +147,7 @@ impl Stop {
             let left = self.words.fuel().saturating_sub(fuel.into());
             self.words.set_fuel(left);
             if left < 0 {
-                return Err(Error::OutOfFuel);
+                return Err(Error::OutOfFuel(Trace::default()));
             }
         }
         Ok(())
@@ -190,6 +192,10 @@ impl Canceller {
     }
 }
 
+fn cancelled() -> Error {
+    Error::Cancelled(Trace::default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,13 +209,13 @@ mod tests {
             let _running = inner.enter().unwrap();
             inner.check().unwrap();
             Canceller::new(&outer).unwrap().cancel();
-            assert!(matches!(inner.check(), Err(Error::Cancelled)));
+            assert!(matches!(inner.check(), Err(Error::Cancelled(_))));
         }
-        assert!(matches!(outer.check(), Err(Error::Cancelled)));
+        assert!(matches!(outer.check(), Err(Error::Cancelled(_))));
         // One that begins afterwards as well.
         {
             let _running = inner.enter().unwrap();
-            assert!(matches!(inner.check(), Err(Error::Cancelled)));
+            assert!(matches!(inner.check(), Err(Error::Cancelled(_))));
         }
         outer.cancelled();
         let _running = inner.enter().unwrap();
@@ -221,7 +227,7 @@ mod tests {
     fn cancelling_comes_before_the_call() {
         let stop = Stop::new(true, None);
         Canceller::new(&stop).unwrap().cancel();
-        assert!(matches!(stop.enter().err(), Some(Error::Cancelled)));
+        assert!(matches!(stop.enter().err(), Some(Error::Cancelled(_))));
         assert!(stop.enter().is_ok());
     }
 

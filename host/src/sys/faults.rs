@@ -1,5 +1,6 @@
 //! What the signal handlers learn of a fault.
 
+use super::stack;
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -56,17 +57,20 @@ fn is_guests(address: usize) -> bool {
 pub(crate) fn watch(store: &mut wasmer::Store) {
     forward_bus_errors();
     unblock();
-    store.set_trap_handler(Some(Box::new(|_signal, info, _context| {
+    stack::make_room();
+    store.set_trap_handler(Some(Box::new(|_signal, info, context| {
         // SAFETY: the system gives a handler with SA_SIGINFO a valid `siginfo_t`.
         let info = unsafe { &*info };
         if matches!(info.si_signo, libc::SIGSEGV | libc::SIGBUS) {
             // A `Cell` of this thread that needs no initialisation may be
             // written in a signal handler.
+            // SAFETY: these signals come with an address.
+            let address = unsafe { info.si_addr() } as usize;
             LAST.set(Some(Signal {
-                // SAFETY: these signals come with an address.
-                address: unsafe { info.si_addr() } as usize,
+                address,
                 truncated: info.si_signo == libc::SIGBUS,
             }));
+            stack::note_full(context, address);
         }
         false
     })));

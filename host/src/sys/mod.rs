@@ -9,6 +9,7 @@
 //! - [`GuestTunables`]: what makes the engine use such memories.
 //! - [`Words`]: what a guest's own code looks at.
 //! - [`faults`]: what the signal handler learns of a fault.
+//! - [`stack`]: the frames on a guest's stack.
 //! - [`fork`]: what a forked process finds.
 //! - `apart`: work in a process of its own.
 //! - [`Cache`]: compiled code, on disk.
@@ -24,6 +25,7 @@ mod memory;
 mod pages;
 mod ranges;
 mod shared;
+pub(crate) mod stack;
 mod tunables;
 mod words;
 

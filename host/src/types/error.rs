@@ -2,6 +2,7 @@
 
 use super::pointer::{MAX_REGION_LEN, Pointer};
 use super::signature::{Signature, ValueType};
+use crate::backtrace::Trace;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -185,7 +186,7 @@ pub enum Error {
     #[error("a region went away under the guest: it was revoked, or its file truncated{0}")]
     RegionGone(Trace),
     /// The guest gave a range of its own memory that it does not have.
-    #[error("{function}: the guest's memory has no {} range of {len} bytes at {address:#x}",
+    #[error("{function}: the guest's memory has no {} range of {len} bytes at {address:#x}{trace}",
         if *write { "writable" } else { "readable" })]
     GuestRange {
         /// The host's function that it called.
@@ -196,10 +197,17 @@ pub enum Error {
         address: u32,
         /// How long it was to be, in bytes.
         len: u32,
+        /// Where it was asked for.
+        trace: Trace,
     },
     /// A window cannot be had, or is not there.
-    #[error(transparent)]
-    Window(#[from] WindowProblem),
+    #[error("{problem}{trace}")]
+    Window {
+        /// Why not.
+        problem: WindowProblem,
+        /// Where it was asked for.
+        trace: Trace,
+    },
     /// The guest touched its memory where a window does not allow it.
     #[error("the guest {} at {address:#x}{trace}", if *write {
         "wrote into a window that it has for reading,"
@@ -224,7 +232,7 @@ pub enum Error {
         trace: Trace,
     },
     /// The guest panicked, and was built to say so.
-    #[error("guest panicked at {}{}",
+    #[error("guest panicked at {}{}{trace}",
         location.as_ref().map_or_else(|| "an unknown place".into(), SourceLocation::to_string),
         message.as_ref().map_or_else(String::new, |message| format!(": {message}")))]
     Panic {
@@ -232,16 +240,18 @@ pub enum Error {
         location: Option<SourceLocation>,
         /// What the panic said, as far as it is known.
         message: Option<String>,
+        /// What was running.
+        trace: Trace,
     },
     /// The guest recursed too deeply.
     #[error("the guest's stack overflowed{0}")]
     StackOverflow(Trace),
     /// The guest has used its fuel up.
-    #[error("the guest has used up its fuel")]
-    OutOfFuel,
+    #[error("the guest has used up its fuel{0}")]
+    OutOfFuel(Trace),
     /// The guest was cancelled: see [`crate::Canceller`].
-    #[error("the guest was cancelled")]
-    Cancelled,
+    #[error("the guest was cancelled{0}")]
+    Cancelled(Trace),
     /// What was asked for needs checks in the guest's code, and it was made without
     /// them: [`crate::Limits::interruptible`], [`crate::Limits::fuel`] and
     /// [`crate::Limits::deadline`] ask for them.
@@ -252,8 +262,13 @@ pub enum Error {
     #[error("the system gives no more threads or processes: {0}")]
     Thread(std::io::Error),
     /// The guest did not end in time.
-    #[error("the guest did not end within {0:?}")]
-    Deadline(Duration),
+    #[error("the guest did not end within {limit:?}{trace}")]
+    Deadline {
+        /// How long it had.
+        limit: Duration,
+        /// Where it was.
+        trace: Trace,
+    },
     /// The guest could not go on with the memory that it may have.
     #[error("the guest wanted more than its {limit} bytes of memory{trace}")]
     MemoryLimit {
@@ -269,24 +284,88 @@ pub enum Error {
         limit: u32,
     },
     /// The guest ended itself, with `proc_exit`.
-    #[error("the guest exited with code {0}")]
-    Exit(i32),
+    #[error("the guest exited with code {code}{trace}")]
+    Exit {
+        /// The code that it gave.
+        code: i32,
+        /// Where it did so.
+        trace: Trace,
+    },
     /// A function of the host's panicked; the guest was stopped.
-    #[error("the host's function {function} panicked: {message}")]
+    #[error("the host's function {function} panicked: {message}{trace}")]
     HostPanic {
         /// Its module and name.
         function: String,
         /// What the panic said.
         message: String,
+        /// Where the guest called it.
+        trace: Trace,
     },
     /// A function of the host's returned an error; the guest was stopped.
-    #[error("the host's function {function} failed")]
+    #[error("the host's function {function} failed{trace}")]
     HostFunction {
         /// Its module and name.
         function: String,
         /// What it returned.
         source: BoxError,
+        /// Where the guest called it.
+        trace: Trace,
     },
+}
+
+impl Error {
+    /// Where the guest was, for an error that ended one.
+    pub fn trace(&self) -> Option<&Trace> {
+        Some(match self {
+            Self::Pointer(PointerError { trace, .. })
+            | Self::RegionGone(trace)
+            | Self::StackOverflow(trace)
+            | Self::OutOfFuel(trace)
+            | Self::Cancelled(trace)
+            | Self::GuestRange { trace, .. }
+            | Self::Window { trace, .. }
+            | Self::WindowAccess { trace, .. }
+            | Self::Trap { trace, .. }
+            | Self::Panic { trace, .. }
+            | Self::Deadline { trace, .. }
+            | Self::MemoryLimit { trace, .. }
+            | Self::Exit { trace, .. }
+            | Self::HostPanic { trace, .. }
+            | Self::HostFunction { trace, .. } => trace,
+            _ => return None,
+        })
+    }
+
+    /// The same, to change what it shows.
+    pub fn trace_mut(&mut self) -> Option<&mut Trace> {
+        Some(match self {
+            Self::Pointer(PointerError { trace, .. })
+            | Self::RegionGone(trace)
+            | Self::StackOverflow(trace)
+            | Self::OutOfFuel(trace)
+            | Self::Cancelled(trace)
+            | Self::GuestRange { trace, .. }
+            | Self::Window { trace, .. }
+            | Self::WindowAccess { trace, .. }
+            | Self::Trap { trace, .. }
+            | Self::Panic { trace, .. }
+            | Self::Deadline { trace, .. }
+            | Self::MemoryLimit { trace, .. }
+            | Self::Exit { trace, .. }
+            | Self::HostPanic { trace, .. }
+            | Self::HostFunction { trace, .. } => trace,
+            _ => return None,
+        })
+    }
+}
+
+impl From<WindowProblem> for Error {
+    fn from(problem: WindowProblem) -> Self {
+        Self::Window {
+            problem,
+            trace: Trace::default(),
+        }
+    }
 }
 
 fn arguments(count: usize) -> String {
@@ -494,7 +573,7 @@ pub enum WindowProblem {
 
 /// A pointer that is not valid for what a guest did with it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{} of {len} byte{} at pointer {pointer}{}: {problem}",
+#[error("{} of {len} byte{} at pointer {pointer}{}: {problem}{trace}",
     if *write { "write" } else { "read" },
     if *len == 1 { "" } else { "s" },
     if *offset == 0 { String::new() } else { format!(" + {offset}") })]
@@ -510,6 +589,8 @@ pub struct PointerError {
     pub write: bool,
     /// What was wrong.
     pub problem: PointerProblem,
+    /// Where it was used.
+    pub trace: Trace,
 }
 
 /// What is wrong with a pointer.
@@ -564,39 +645,5 @@ impl SourceLocation {
 impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
-}
-
-/// The Wasm functions that were running, innermost first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Trace {
-    /// One for each function that was running, but for those that are left out.
-    pub frames: Vec<Frame>,
-    /// How many of the outermost are left out.
-    pub omitted: usize,
-}
-
-/// A Wasm function that was running.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Frame {
-    /// Its name, as its author wrote it; or its index, where the module has no names.
-    pub function: String,
-    /// Where in the module's file the instruction is that it was at, in bytes from the
-    /// beginning.
-    pub offset: Option<u32>,
-}
-
-impl fmt::Display for Trace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 20;
-        for frame in self.frames.iter().take(SHOWN) {
-            write!(f, "\n  in {}", frame.function)?;
-        }
-        match self.frames.len().saturating_sub(SHOWN) + self.omitted {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
-        }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use genkan::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
+use genkan::compile::Settings;
 use genkan::shell::Shell;
 use genkan::toolchain;
 use genkan_host::{Engine, Guest, Module};
@@ -49,7 +50,8 @@ pub fn rust_with_panic(name: &str, source: &str, panic: PanicMode) -> PathBuf {
     rust_with(name, source, settings)
 }
 
-fn rust_with(name: &str, source: &str, link: LinkSettings) -> PathBuf {
+/// The same, with any settings.
+pub fn rust_with(name: &str, source: &str, link: LinkSettings) -> PathBuf {
     let path = folder().join(format!("{name}.rs"));
     std::fs::write(&path, source).unwrap();
     build(&path, name, link, None)
@@ -68,6 +70,10 @@ fn build(source: &Path, name: &str, link: LinkSettings, rustc: Option<PathBuf>) 
         toolchain: toolchain::Request {
             rustc,
             target: None,
+        },
+        settings: Settings {
+            debug: link.debug,
+            ..Settings::default()
         },
         link,
         output: Some(output.clone()),

@@ -504,12 +504,6 @@ pub fn link(
     let linked = shell.during("Linking", &object.name, || {
         genkan_link::link(&inputs, &options)
     })?;
-    validate(&linked.module).with_context(|| {
-        format!(
-            "a bug of genkan's linker: what it made of {} is not valid",
-            object.name
-        )
-    })?;
     libraries.extend(start_up);
     Ok((linked, libraries))
 }
@@ -531,6 +525,7 @@ fn options(parts: &Parts, settings: &LinkSettings) -> Options {
     }
     options.allow_undefined = settings.imports.iter().cloned().collect();
     options.host_functions = parts.host_functions.clone();
+    options.validate = true;
     options.panic = match panic_mode(settings, parts.main) {
         PanicMode::Report => Panic::Report,
         PanicMode::Trap => Panic::Trap,
@@ -571,9 +566,9 @@ pub fn folding(settings: &LinkSettings) -> Folding {
     settings.icf.unwrap_or(default)
 }
 
-/// Checks a finished module.
-pub fn validate(module: &[u8]) -> anyhow::Result<()> {
-    wasmparser::Validator::new().validate_all(module)?;
+/// Checks a finished component.
+pub fn validate(component: &[u8]) -> anyhow::Result<()> {
+    wasmparser::Validator::new().validate_all(component)?;
     Ok(())
 }
 

@@ -54,7 +54,7 @@ pub enum Error {
     },
     /// Objects call an undefined function by two types.
     #[error(
-        "function signature mismatch: {}\n>>> called as {first_type} in {}\n>>> called as {second_type} in {second}",
+        "function signature mismatch: {}\n>>> defined as {first_type} in {}\n>>> defined as {second_type} in {second}",
         demangle(symbol),
         User(first.as_ref())
     )]
@@ -222,6 +222,14 @@ pub enum Error {
     /// The memory cannot be as the inputs and options want it.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// The module is not valid, and no function of an object's is to blame.
+    #[error("the module is not valid: {reason} (at offset {offset:#x} in it)")]
+    Invalid {
+        /// Where, in bytes from the module's beginning.
+        offset: u64,
+        /// What the validator says.
+        reason: String,
+    },
     /// The caller's output has no space.
     #[error("no space for a module of {size} bytes: {source}")]
     Output {
@@ -243,6 +251,19 @@ pub enum Damage {
         /// Where.
         offset: u64,
         /// What the parser says.
+        reason: String,
+    },
+    /// A function's code is not valid; found where the options ask to validate.
+    #[error(
+        "function {}: {reason} (at offset {offset:#x}); the object is damaged",
+        demangle(symbol)
+    )]
+    InvalidFunction {
+        /// The function, mangled.
+        symbol: String,
+        /// Where.
+        offset: u64,
+        /// What the validator says.
         reason: String,
     },
     /// The code section ends after the file.

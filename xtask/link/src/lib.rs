@@ -43,7 +43,7 @@
 //! The same inputs and options give the same bytes, whatever the machine and its
 //! number of threads. Work is spread over rayon's global pool. Inputs are not
 //! trusted: they may be damaged or forged, and end in an error; but code is
-//! copied, not validated, which is the engine's task.
+//! copied as it is, unless [`Options::validate`] asks to look at it.
 //!
 //! # Phases
 //!

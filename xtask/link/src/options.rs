@@ -281,6 +281,10 @@ pub struct Options {
     /// Write functions that are the same once (`--icf`). Nothing is folded in objects,
     /// with relocations, and for a dynamic linker.
     pub icf: Icf,
+    /// Validate the module, so that damaged code in an object is an error of the
+    /// link's, with names, and not of the engine's. A link takes up to half as long
+    /// again for it.
+    pub validate: bool,
     /// What the module drops.
     pub strip: Strip,
     /// Custom sections that stay in spite of `strip`.
@@ -454,6 +458,7 @@ impl Options {
             merge_strings: true,
             compress_relocations: false,
             icf: Icf::None,
+            validate: false,
             strip: Strip::Nothing,
             keep_sections: BTreeSet::new(),
             features: None,

@@ -119,9 +119,8 @@ impl Reader<'_> {
         let size = self.number(opt, 0);
         let page = self.options.memory.page_size;
         if !size.is_multiple_of(page) {
-            self.errors.push(format!(
-                "{what} must be a multiple of the page size, {page} bytes"
-            ));
+            self.errors
+                .push(format!("{what} must be {page}-byte aligned"));
         }
         size
     }
@@ -334,6 +333,7 @@ impl Reader<'_> {
         let optimize = self.number(Opt::Optimize, 1);
         let options = &mut self.options;
         options.lean = args.has(Opt::Lean);
+        options.validate = args.has(Opt::Validate);
         options.gc_sections = args.flag(Opt::GcSections, Opt::NoGcSections, true);
         options.merge_data_segments =
             args.flag(Opt::MergeDataSegments, Opt::NoMergeDataSegments, true);
@@ -415,6 +415,8 @@ impl Reader<'_> {
     fn output(&mut self) -> PathBuf {
         let output = PathBuf::from(self.args.value(Opt::Output).unwrap_or_default());
         match output.file_name() {
+            // That there is no input, either, is told where inputs are opened.
+            None if !self.args.has(Opt::Input) => {}
             None => self.errors.push("no output file specified".into()),
             Some(name) => {
                 let soname = self.args.value(Opt::Soname);
@@ -597,7 +599,7 @@ mod tests {
             error("--initial-memory=64k"),
             "--initial-memory: number expected, but got '64k'"
         );
-        assert!(error("--initial-memory=1").contains("multiple of the page size"));
+        assert!(error("--initial-memory=1").ends_with("must be 65536-byte aligned"));
         assert_eq!(error("-z stack-size=much"), "invalid stack-size: much");
         assert_eq!(
             error("--threads=0"),
@@ -627,7 +629,7 @@ mod tests {
             );
             assert!(error.contains("not implemented"), "{error}");
         }
-        assert_eq!(read("").unwrap_err(), ["no output file specified"]);
+        assert_eq!(read("a.o").unwrap_err(), ["no output file specified"]);
     }
 
     #[test]

@@ -98,6 +98,7 @@ pub enum Opt {
     TraceSymbol,
     Undefined,
     UnresolvedSymbols,
+    Validate,
     Version,
     /// `-v`: the version, and go on if there are inputs.
     Verbose,
@@ -234,6 +235,8 @@ const ROWS: &[Row] = &[
         "", "One data segment for all input sections of a kind; the default"),
     row(Output, Opt::NoMergeDataSegments, &[(Two, "no-merge-data-segments", None)],
         "", "One data segment for each input section"),
+    row(Output, Opt::Validate, &[(Two, "validate", None)],
+        "", "Refuse objects whose code is damaged, by validating the module (genkan's own)"),
     row(Output, Opt::BuildId, &[(Any, "build-id", None), (Any, "build-id=", Joined)],
         "STYLE", "An id of the module's content: fast, sha1, uuid, 0xHEX or none"),
     row(Output, Opt::Demangle, &[(Any, "demangle", None)],

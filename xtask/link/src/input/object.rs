@@ -184,6 +184,8 @@ pub struct Object<'a> {
     pub functions: IndexVec<ObjFunction, Function>,
     /// The contents of its code section.
     pub code: &'a [u8],
+    /// Where they begin in the object.
+    pub code_offset: usize,
     /// Globals it defines.
     pub globals: IndexVec<ObjGlobal, Global<'a>>,
     /// Tables it defines.
@@ -237,6 +239,7 @@ impl<'a> Object<'a> {
             tag_imports: IndexVec::new(),
             functions: IndexVec::new(),
             code: &[],
+            code_offset: 0,
             globals: IndexVec::new(),
             tables: IndexVec::new(),
             tags: IndexVec::new(),

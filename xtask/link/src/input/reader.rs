@@ -173,6 +173,7 @@ impl<'a> Reader<'a> {
                     Some(code) => self.object.code = code,
                     None => return Err(self.damaged(Damage::CodeCutShort)),
                 }
+                self.object.code_offset = unchecked_range.start as usize;
                 Ok(())
             }
             Payload::CodeSectionEntry(body) => self.body(&body),
@@ -255,7 +256,7 @@ impl<'a> Reader<'a> {
     }
 
     fn body(&mut self, body: &wasmparser::FunctionBody<'a>) -> Result<(), Stop> {
-        let base = offset_in(self.bytes, self.object.code);
+        let base = self.object.code_offset;
         let Some(&ty) = self.function_types.get(self.object.functions.len()) else {
             return Err(self.body_count());
         };

@@ -15,6 +15,7 @@ use crate::output::relocator::Relocator;
 use crate::output::synthetic;
 use crate::output::values::{Site, Values};
 use crate::parallel;
+use crate::resolve::resolution::Resolution;
 
 /// A function of the module, ready to be written.
 struct PlannedFunction<'p> {
@@ -150,6 +151,35 @@ const CODE: Site = Site {
 };
 
 impl Code<'_> {
+    /// The object's function that the module's function `number` is, and how far into
+    /// its body there `offset` bytes into its body in the module, `body`, are. `None`
+    /// for one of the linker's.
+    pub fn origin(
+        &self,
+        resolution: &Resolution,
+        number: usize,
+        body: &[u8],
+        offset: usize,
+    ) -> Option<(Within<ObjFunction>, usize)> {
+        let function = &self.functions[number];
+        let of = function.of?;
+        let start = resolution.object(of.object).functions[of.index].start;
+        // What shorter encodings saved before it.
+        let mut saved = 0;
+        for relocation in function.relocations {
+            let at = (relocation.offset - start) as usize - saved;
+            if at >= offset {
+                break;
+            }
+            if !relocation::encoding(relocation.ty).is_fixed() {
+                let is_last = |byte: &u8| byte & 0x80 == 0;
+                let len = body[at..].iter().position(is_last).map_or(0, |it| it + 1);
+                saved += relocation.ty.extent().saturating_sub(len);
+            }
+        }
+        Some((of, offset + saved))
+    }
+
     /// Writes the contents into `out`, which is [`Code::size`] bytes long.
     ///
     /// # Errors

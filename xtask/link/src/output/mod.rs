@@ -18,6 +18,7 @@ mod relocator;
 mod sections;
 mod subsections;
 mod synthetic;
+mod validate;
 mod values;
 
 use wasm_encoder::{DataCountSection, Encode, Section, SectionId};
@@ -79,7 +80,7 @@ impl Stretch<'_> {
 /// # Errors
 ///
 /// If two exports have one name, a relocation is damaged or needs what is not in
-/// the module, or there is no space.
+/// the module, there is no space, or the module is to be validated and is not valid.
 pub fn write(parts: &Parts, output: &mut dyn Output) -> Result<Vec<Extent>> {
     let values = Values::new(parts.resolution, parts.layout, parts.indices);
     let code = code::plan(parts, &values)?;
@@ -103,6 +104,9 @@ pub fn write(parts: &Parts, output: &mut dyn Output) -> Result<Vec<Extent>> {
         rest = after;
     }
     build_id::write(&parts.options.build_id, whole);
+    if parts.options.validate {
+        validate::validate(parts, &code, whole)?;
+    }
     Ok(code.extents)
 }
 

@@ -317,7 +317,7 @@ fn push_report(code: &mut InstructionSink, shape: PanicShape, params: u32) {
         code.i32_const(0).i32_const(0);
     }
     for field in 0..4 {
-        if shape == PanicShape::Nothing {
+        if matches!(shape, PanicShape::Nothing | PanicShape::AllocationNowhere) {
             code.i32_const(0);
         } else {
             code.local_get(params - 1).i32_load(MemArg {
@@ -328,12 +328,18 @@ fn push_report(code: &mut InstructionSink, shape: PanicShape, params: u32) {
             });
         }
     }
-    if shape == PanicShape::Bounds {
-        code.local_get(0)
-            .i64_extend_i32_u()
-            .local_get(1)
-            .i64_extend_i32_u();
-    } else {
-        code.i64_const(-1).i64_const(-1);
+    match shape {
+        PanicShape::Bounds => {
+            code.local_get(0)
+                .i64_extend_i32_u()
+                .local_get(1)
+                .i64_extend_i32_u();
+        }
+        PanicShape::Allocation | PanicShape::AllocationNowhere => {
+            code.i64_const(-2).i64_const(-2);
+        }
+        PanicShape::Location | PanicShape::Message | PanicShape::Nothing => {
+            code.i64_const(-1).i64_const(-1);
+        }
     }
 }

@@ -27,6 +27,11 @@ pub fn allowed<'a>(
 ) -> BTreeSet<&'a str> {
     let extra = options.extra_features.iter();
     let mut allowed: BTreeSet<&str> = extra.map(String::as_str).collect();
+    // What a dynamic linker gives comes in mutable globals, `__stack_pointer` first;
+    // hand-written objects do not say so.
+    if options.is_pic() {
+        allowed.insert("mutable-globals");
+    }
     match &options.features {
         Some(named) => allowed.extend(named.iter().map(String::as_str)),
         None => {

@@ -90,8 +90,12 @@ const ENTRY_POINTS: &[(&str, PanicShape, usize)] = &[
     ),
     ("alloc::raw_vec::capacity_overflow", PanicShape::Nothing, 0),
     ("alloc::raw_vec::capacity_overflow", PanicShape::Location, 1),
-    ("alloc::raw_vec::handle_error", PanicShape::Location, 3),
-    ("alloc::alloc::handle_alloc_error", PanicShape::Nothing, 2),
+    ("alloc::raw_vec::handle_error", PanicShape::Allocation, 3),
+    (
+        "alloc::alloc::handle_alloc_error",
+        PanicShape::AllocationNowhere,
+        2,
+    ),
     (
         "std::panicking::begin_panic_handler",
         PanicShape::Nothing,

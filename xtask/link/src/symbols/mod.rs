@@ -283,6 +283,10 @@ pub enum PanicShape {
     Bounds,
     /// No location either.
     Nothing,
+    /// An allocation failed; the location.
+    Allocation,
+    /// The same, without the location.
+    AllocationNowhere,
 }
 
 #[cfg(test)]

@@ -1,0 +1,274 @@
+//! The frames on a guest's stack.
+//!
+//! Cranelift's functions that call others keep a chain of frame pointers: the caller's
+//! frame pointer, and behind it the return address. To follow it takes a fraction of a
+//! microsecond a frame, where unwinding takes several, and needs no tables; so a guest
+//! that recursed deeply ends as fast as any other. It is also what there is of a stack
+//! that is full, which the engine takes no backtrace of.
+//!
+//! Where signal contexts and frames are not known here (they are on Linux, on x86-64 and
+//! AArch64), there are only the innermost frames, and of a full stack none.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+
+/// Addresses of code, innermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    pub(crate) innermost: Vec<usize>,
+    /// How many are left out behind those, if that is known.
+    pub(crate) left_out: Option<usize>,
+    pub(crate) outermost: Vec<usize>,
+    /// Whether the first is that of the instruction, not a return address, as all others
+    /// are.
+    pub(crate) stopped: bool,
+}
+
+/// So many frames are noted at each end: the smallest is 16 bytes, so of a stack of
+/// 1 MiB all are.
+const EACH_END: usize = 1 << 15;
+/// So many are looked at: a stack of 64 MiB may have more.
+const MOST: usize = 1 << 20;
+/// So many are unwound where the chain cannot be followed.
+const MOST_UNWOUND: usize = 500;
+
+/// Frames as they are found.
+#[derive(Default)]
+struct Stack {
+    innermost: Vec<usize>,
+    /// The last of the others: a ring.
+    outermost: Vec<usize>,
+    /// Where the ring's next goes.
+    next: usize,
+    /// How many it has lost.
+    left_out: usize,
+    /// Whether the chain was followed to its end.
+    whole: bool,
+}
+
+impl Stack {
+    fn with_room() -> Self {
+        Self {
+            innermost: Vec::with_capacity(EACH_END),
+            outermost: Vec::with_capacity(EACH_END),
+            ..Self::default()
+        }
+    }
+
+    /// Never allocates: there is room for all.
+    fn push(&mut self, address: usize) {
+        if self.innermost.len() < self.innermost.capacity() {
+            self.innermost.push(address);
+        } else if self.outermost.len() < self.outermost.capacity() {
+            self.outermost.push(address);
+        } else if let Some(oldest) = self.outermost.get_mut(self.next) {
+            *oldest = address;
+            self.next = (self.next + 1) % self.outermost.len();
+            self.left_out += 1;
+        }
+    }
+
+    /// The callers of the function whose frame this is; how many.
+    fn follow(&mut self, mut frame: usize) -> usize {
+        let mut words = Words::default();
+        for found in 0..MOST {
+            let Some([caller, address]) = words.two_at(frame) else {
+                self.whole = true;
+                return found;
+            };
+            self.push(address);
+            // Callers' frames are above; what the host's own code has there need not
+            // be a frame, and is nobody's address then.
+            if caller <= frame {
+                self.whole = true;
+                return found + 1;
+            }
+            frame = caller;
+        }
+        self.whole = false;
+        MOST
+    }
+
+    /// What was found; there is room again.
+    fn take(&mut self, stopped: bool) -> Addresses {
+        let (newer, older) = self.outermost.split_at(self.next);
+        let addresses = Addresses {
+            innermost: self.innermost.clone(),
+            left_out: self.whole.then_some(self.left_out),
+            outermost: [older, newer].concat(),
+            stopped,
+        };
+        self.clear();
+        addresses
+    }
+
+    fn clear(&mut self) {
+        self.innermost.clear();
+        self.outermost.clear();
+        self.next = 0;
+        self.left_out = 0;
+    }
+}
+
+/// What called the host's function that calls this. `is_guests` says whether an address
+/// is of a guest's code.
+pub(crate) fn callers(is_guests: impl Fn(usize) -> bool) -> Addresses {
+    let mut innermost = Vec::new();
+    let mut frame_pointer = None;
+    let mut guests = false;
+    let mut whole = true;
+    // Nothing in here may panic: it is C that calls it.
+    backtrace::trace(|frame| {
+        if guests && CHAINED {
+            // The unwinder gives the stack pointer that this function will find when
+            // the guest's returns: behind its frame pointer and its return address.
+            frame_pointer = Some((frame.sp() as usize).wrapping_sub(2 * size_of::<usize>()));
+            return false;
+        }
+        let address = frame.ip() as usize;
+        guests = is_guests(address.saturating_sub(1));
+        innermost.push(address);
+        whole = innermost.len() < MOST_UNWOUND;
+        whole
+    });
+    let mut stack = Stack::with_room();
+    innermost
+        .into_iter()
+        .for_each(|address| stack.push(address));
+    stack.whole = whole;
+    if let Some(frame) = frame_pointer {
+        stack.follow(frame);
+    }
+    stack.take(false)
+}
+
+const CHAINED: bool = cfg!(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+));
+
+thread_local! {
+    static FULL: Cell<Option<Box<Stack>>> = const { Cell::new(None) };
+}
+
+/// Makes room for this thread's full stack, which is not touched before it is needed.
+pub(super) fn make_room() {
+    let stack = FULL.take();
+    FULL.set(Some(stack.unwrap_or_else(|| Box::new(Stack::with_room()))));
+}
+
+/// What the last overflow on this thread noted.
+pub(crate) fn take_full() -> Addresses {
+    let Some(mut stack) = FULL.take() else {
+        return Addresses::default();
+    };
+    let addresses = stack.take(true);
+    FULL.set(Some(stack));
+    addresses
+}
+
+/// Notes the frames if a fault at `fault` may be that of a full stack. Called in a
+/// signal handler: it takes no lock and no memory.
+pub(super) fn note_full(context: *const c_void, fault: usize) {
+    /// A function touches its whole frame before it lets the stack pointer go.
+    const LARGEST_FRAME: usize = 16 << 20;
+    let Some([counter, stack_pointer, frame]) = registers(context) else {
+        return;
+    };
+    let below = stack_pointer.saturating_sub(LARGEST_FRAME)..stack_pointer.saturating_add(64);
+    if !below.contains(&fault) {
+        return;
+    }
+    let Some(mut stack) = FULL.take() else { return };
+    stack.clear();
+    stack.push(counter);
+    stack.follow(frame);
+    FULL.set(Some(stack));
+}
+
+/// Words of this process's memory, read where there may be none.
+struct Words {
+    start: usize,
+    len: usize,
+    words: [usize; 256],
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self {
+            start: 0,
+            len: 0,
+            words: [0; 256],
+        }
+    }
+}
+
+impl Words {
+    fn two_at(&mut self, address: usize) -> Option<[usize; 2]> {
+        const WORD: usize = size_of::<usize>();
+        if !address.is_multiple_of(WORD) {
+            return None;
+        }
+        let index = address.wrapping_sub(self.start) / WORD;
+        if address < self.start || index + 2 > self.len {
+            self.read(address);
+            return self.words[..self.len].first_chunk().copied();
+        }
+        self.words[index..].first_chunk().copied()
+    }
+
+    /// Has the system copy what there is: where it cannot, it does not signal it.
+    #[cfg(target_os = "linux")]
+    fn read(&mut self, address: usize) {
+        // Up to the end of a page: beyond it there may be none.
+        const PAGE: usize = 4 << 10;
+        let len = size_of_val(&self.words).min(PAGE - address % PAGE);
+        let local = libc::iovec {
+            iov_base: self.words.as_mut_ptr().cast(),
+            iov_len: len,
+        };
+        let remote = libc::iovec {
+            iov_base: address as *mut c_void,
+            iov_len: len,
+        };
+        // SAFETY: both ranges are of this process, `words` can be written with any
+        // bits, and the system checks the other.
+        let read = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
+        self.start = address;
+        self.len = usize::try_from(read).unwrap_or(0) / size_of::<usize>();
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read(&mut self, _: usize) {
+        self.len = 0;
+    }
+}
+
+/// Program counter, stack pointer, frame pointer.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+fn registers(context: *const c_void) -> Option<[usize; 3]> {
+    // SAFETY: the system gives a handler with SA_SIGINFO a valid context, or
+    // somebody gives none.
+    let context = unsafe { context.cast::<libc::ucontext_t>().as_ref() }?;
+    #[cfg(target_arch = "x86_64")]
+    let registers = [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP]
+        .map(|register| context.uc_mcontext.gregs[register as usize] as usize);
+    #[cfg(target_arch = "aarch64")]
+    let registers = [
+        context.uc_mcontext.pc as usize,
+        context.uc_mcontext.sp as usize,
+        context.uc_mcontext.regs[29] as usize,
+    ];
+    Some(registers)
+}
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+fn registers(_: *const c_void) -> Option<[usize; 3]> {
+    None
+}
