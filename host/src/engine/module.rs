@@ -1,4 +1,4 @@
-//! A module, compiled once for each set of checks that its guests need.
+//! A module, compiled once for each way in which the pass rewrites it for its guests.
 
 use super::compiler::{Compiled, Compiler};
 use super::frames;

@@ -64,7 +64,8 @@ struct Grant {
     access: Access,
     /// Where its bytes are in the region space.
     range: Option<Range<usize>>,
-    /// Whether they are mapped there; they are when the guest first uses them.
+    /// Whether they are mapped there; they are when the guest first uses them, or before it
+    /// runs.
     mapped: bool,
 }
 
