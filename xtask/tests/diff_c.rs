@@ -324,6 +324,8 @@ cases! {
     export_all
     exports
     hidden
+    host_memory
+    host_memory_filled
     icf
     ignored_undefined
     imported_table
@@ -332,9 +334,11 @@ cases! {
     member_order
     mismatch
     missing_export
+    mutable_global
     named_exports
     named_memory
     no_entry_symbol
+    old_table
     pointers
     retain
     section_symbols
@@ -343,6 +347,7 @@ cases! {
     strings
     table
     thread_local
+    unchecked_global
     undefined
     undefined_weak
     variables

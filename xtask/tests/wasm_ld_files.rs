@@ -134,6 +134,36 @@ fn bitcode_is_named_with_its_member_and_what_to_do() {
     }
 }
 
+/// A library may have been packed for two machines: what is not for this one is
+/// passed over, with a warning, and looked for in the next.
+#[test]
+fn members_for_another_machine_are_passed_over() {
+    let folder = folder();
+    let folder = folder.path();
+    // An index that says that an ELF object has what `lib.a` has, too.
+    let index = archive::index(1, &[84], b"helper\0");
+    let mut mixed = b"!<arch>\n".to_vec();
+    archive::member(&mut mixed, "/", &index);
+    assert_eq!(mixed.len(), 84);
+    archive::member(&mut mixed, "elf.o/", b"\x7fELF and so on");
+    std::fs::write(folder.join("mixed.a"), mixed).unwrap();
+    let more = ["lib.a", "--allow-undefined", "--no-entry", "-o", "out.wasm"];
+    for first in [
+        &["user.o", "mixed.a"][..],
+        &["user.o", "--whole-archive", "mixed.a", "--no-whole-archive"],
+    ] {
+        let arguments = [first, &more].concat();
+        // wasm-ld does so as well, but reads the member before it says so.
+        let [(_, output, module), _] = both(folder, &arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        let warning = "warning: mixed.a(elf.o): neither";
+        assert!(stderr.contains(warning), "{stderr}");
+        let end = linkers::engine::run(&module).end;
+        assert!(end.iter().any(|it| it == "test: 3"), "{end:?}");
+    }
+}
+
 /// The archive links the same, in another folder, by either linker.
 #[test]
 fn an_archive_of_the_inputs_links_the_same() {

@@ -45,6 +45,8 @@ pub fn run(module: &[u8]) -> Outcome {
             }
             ExternType::Memory(of) => {
                 let memory = Memory::new(&mut store, *of).unwrap();
+                // Nobody says that it was not used before.
+                memory.data_mut(&mut store).fill(0xa5);
                 store.data_mut().memory = Some(memory);
                 linker.define(place, name, memory).unwrap();
             }

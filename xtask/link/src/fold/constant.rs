@@ -5,13 +5,16 @@
 //! make up, which no source can say.
 
 use crate::index::{IndexVec, ObjSegment};
-use crate::input::object::{Object, Referent};
+use crate::input::object::{Object, Referent, SEGMENT_STRINGS};
 
 /// Per data segment of the object, whether it is one such constant.
 pub fn constants(object: &Object) -> IndexVec<ObjSegment, bool> {
     let segments = object.segments.iter();
     let mut constants: IndexVec<ObjSegment, bool> = segments
-        .map(|segment| segment.flags == 0 && segment.name.starts_with(".rodata."))
+        .map(|segment| {
+            // Any constant that ends in a zero may be said to be a string.
+            segment.flags & !SEGMENT_STRINGS == 0 && segment.name.starts_with(".rodata.")
+        })
         .collect();
     for symbol in &object.symbols {
         if let Referent::Data { segment, .. } = symbol.referent
@@ -27,10 +30,19 @@ pub fn constants(object: &Object) -> IndexVec<ObjSegment, bool> {
 fn is_made_up(name: &str) -> bool {
     match name.strip_prefix(".L") {
         // LLVM's for what has none, or had none before another pass gave it one;
-        // rustc's (`rustc_codegen_llvm::consts`); LLVM's tables of a `switch`.
-        Some(private) => ["anon.", "__unnamed_", "alloc_", "vtable.", "switch.table."]
-            .iter()
-            .any(|prefix| private.starts_with(prefix)),
+        // rustc's (`rustc_codegen_llvm::consts`); LLVM's tables of a `switch`; clang's
+        // string literals.
+        Some(".str") => true,
+        Some(private) => [
+            "anon.",
+            "__unnamed_",
+            "alloc_",
+            "vtable.",
+            "switch.table.",
+            ".str.",
+        ]
+        .iter()
+        .any(|prefix| private.starts_with(prefix)),
         // `NameAnonGlobals`: a hash of the module, a number; shared by LTO.
         None => name.strip_prefix("anon.").is_some_and(|rest| {
             let (hash, number) = rest.split_once('.').unwrap_or_default();
@@ -52,6 +64,8 @@ mod tests {
             ".L__unnamed_7",
             ".Lalloc_3e09b829246b125f41838773ca182c73",
             ".Lswitch.table._ZN1aE",
+            ".L.str",
+            ".L.str.12",
             "anon.9e09b829246b125f41838773ca182c73.12",
             "anon.9e09b829246b125f41838773ca182c73.12.llvm.99",
         ] {

@@ -1,6 +1,8 @@
 //! Makes the data segments of memory of those of the objects: segments that
 //! belong together one after the other, strings merged.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
 use crate::error::{Damage, Error, MemoryError, Result};
@@ -88,8 +90,9 @@ pub struct Segments<'a> {
     pub outputs: IndexVec<OutputSegmentId, OutputSegment<'a>>,
     /// Per object and segment, where it went, if it is live.
     pub parts: IndexVec<ObjectId, IndexVec<ObjSegment, Option<Position>>>,
-    /// Where the strings went of those that were merged.
-    pub merged: HashMap<Within<ObjSegment>, Pieces>,
+    /// Where the strings went of those that were merged; folded ones share it with
+    /// that which is written for them.
+    pub merged: HashMap<Within<ObjSegment>, Arc<Pieces>>,
     /// The byte of zero that the linker reserves.
     pub zero_byte: Option<Position>,
     /// Whether what is zero must be filled by a function.
@@ -152,6 +155,9 @@ pub fn collect<'a>(
             if let (Chunk::Segment(folded), Chunk::Segment(leader)) = (folded, group.leader) {
                 filler.parts[folded.object][folded.index] =
                     filler.parts[leader.object][leader.index];
+                if let Some(pieces) = filler.merged.get(&leader) {
+                    filler.merged.insert(*folded, Arc::clone(pieces));
+                }
             }
         }
     }
@@ -170,7 +176,7 @@ struct Filler<'p, 'a> {
     resolution: &'p Resolution<'a>,
     options: &'p Options,
     parts: IndexVec<ObjectId, IndexVec<ObjSegment, Option<Position>>>,
-    merged: HashMap<Within<ObjSegment>, Pieces>,
+    merged: HashMap<Within<ObjSegment>, Arc<Pieces>>,
 }
 
 impl<'p, 'a> Filler<'p, 'a> {
@@ -201,20 +207,18 @@ impl<'p, 'a> Filler<'p, 'a> {
         for &input in inputs {
             let segment = self.segment(&input);
             let offset = if self.is_merged(segment) {
-                let kind = (segment.align, segment.flags);
-                let Some(pool) = pools.iter_mut().find(|pool| pool.kind == kind) else {
+                let flags = segment.flags;
+                let Some(pool) = pools.iter_mut().find(|pool| pool.flags == flags) else {
                     continue;
                 };
                 if let Some(bytes) = pool.bytes.take() {
-                    size = size.next_multiple_of(1 << segment.align);
-                    output.align = output.align.max(segment.align);
                     pool.offset = size as u32;
                     size += bytes.len() as u64;
                     let offset = pool.offset;
                     output.parts.push(Part::Strings { bytes, offset });
                 }
                 self.merged
-                    .extend(pool.pieces.next().map(|pieces| (input, pieces)));
+                    .extend(pool.pieces.next().map(|it| (input, Arc::new(it))));
                 output.is_zero = false;
                 pool.offset
             } else {
@@ -240,23 +244,22 @@ impl<'p, 'a> Filler<'p, 'a> {
         Ok(())
     }
 
-    /// The strings among `inputs`, those of one kind together.
+    /// The strings among `inputs`, those of segments with the same flags together.
     fn merge(&self, inputs: &[Within<ObjSegment>]) -> Result<Vec<Pool>> {
-        let mut kinds: Vec<(StringKind, Vec<Within<ObjSegment>>)> = Vec::new();
+        let mut pools: Vec<(u32, Vec<Within<ObjSegment>>)> = Vec::new();
         for &input in inputs {
             let segment = self.segment(&input);
             if !self.is_merged(segment) {
                 continue;
             }
-            let kind = (segment.align, segment.flags);
-            match kinds.iter_mut().find(|(other, _)| *other == kind) {
+            match pools.iter_mut().find(|(flags, _)| *flags == segment.flags) {
                 Some((_, inputs)) => inputs.push(input),
-                None => kinds.push((kind, vec![input])),
+                None => pools.push((segment.flags, vec![input])),
             }
         }
-        let merge = |(kind, inputs): (StringKind, Vec<Within<ObjSegment>>)| {
+        let merge = |(flags, inputs): (u32, Vec<Within<ObjSegment>>)| {
             let bytes: Vec<&[u8]> = inputs.iter().map(|i| self.segment(i).data).collect();
-            let merged = strings::merge(&bytes, Some(kind.0)).map_err(|at| {
+            let merged = strings::merge(&bytes, true).map_err(|at| {
                 let segment = &inputs[at.0];
                 let object = self.resolution.object(segment.object);
                 object.name.damaged(Damage::StringWithoutEnd {
@@ -265,22 +268,19 @@ impl<'p, 'a> Filler<'p, 'a> {
                 })
             });
             merged.map(|(bytes, pieces)| Pool {
-                kind,
+                flags,
                 bytes: Some(bytes),
                 offset: 0,
                 pieces: pieces.into_iter(),
             })
         };
-        kinds.into_iter().map(merge).collect()
+        pools.into_iter().map(merge).collect()
     }
 }
 
-/// Alignment and flags: only strings that agree in them are merged.
-type StringKind = (u32, u32);
-
-/// Merged strings of one kind.
+/// Merged strings of segments whose flags agree.
 struct Pool {
-    kind: StringKind,
+    flags: u32,
     /// Until they have their place.
     bytes: Option<Vec<u8>>,
     /// Where that is in the output segment.

@@ -60,10 +60,9 @@ pub struct Unterminated(pub usize);
 
 /// Merges `inputs`; gives the output and where each input's strings went.
 ///
-/// With `tails`, an alignment as a power of two, one string may lie within
-/// another, in LLVM's order of strings. The result depends on nothing but the
-/// inputs and their order.
-pub fn merge(inputs: &[&[u8]], tails: Option<u32>) -> Result<(Vec<u8>, Vec<Pieces>), Unterminated> {
+/// With `tails`, one string may lie within another, in LLVM's order of strings. The
+/// result depends on nothing but the inputs and their order.
+pub fn merge(inputs: &[&[u8]], tails: bool) -> Result<(Vec<u8>, Vec<Pieces>), Unterminated> {
     // Each string with its null byte, by number; inputs as lists of numbers.
     let mut numbers: HashMap<&[u8], u32> = HashMap::new();
     let mut strings: Vec<&[u8]> = Vec::new();
@@ -85,8 +84,8 @@ pub fn merge(inputs: &[&[u8]], tails: Option<u32>) -> Result<(Vec<u8>, Vec<Piece
         split.push(pieces);
     }
     let (output, offsets) = match tails {
-        Some(align) => place_tails(&strings, align),
-        None => place(&strings),
+        true => place_tails(&strings),
+        false => place(&strings),
     };
     let pieces = split
         .into_iter()
@@ -113,25 +112,19 @@ fn place(strings: &[&[u8]]) -> (Vec<u8>, Vec<u32>) {
     (output, offsets)
 }
 
-/// Places strings at multiples of 2^`align`, those that end another within it.
-fn place_tails(strings: &[&[u8]], align: u32) -> (Vec<u8>, Vec<u32>) {
+/// Places strings one after the other, those that end another within it.
+fn place_tails(strings: &[&[u8]]) -> (Vec<u8>, Vec<u32>) {
     let mut offsets = vec![0; strings.len()];
     let mut output: Vec<u8> = Vec::new();
-    let align = 1usize << align;
     let mut previous: &[u8] = &[];
     for number in by_tails(strings) {
         let string = strings[number as usize];
         // An empty string, its null byte alone, ends every other.
-        let within = output.len() - string.len().min(output.len());
-        let offset = if previous.ends_with(string) && within.is_multiple_of(align) {
-            within
-        } else {
-            output.resize(output.len().next_multiple_of(align), 0);
+        if !previous.ends_with(string) {
             output.extend_from_slice(string);
             previous = string;
-            output.len() - string.len()
-        };
-        offsets[number as usize] = offset as u32;
+        }
+        offsets[number as usize] = (output.len() - string.len()) as u32;
     }
     (output, offsets)
 }
@@ -171,13 +164,13 @@ mod tests {
     #[test]
     fn equal_strings_and_tails_are_stored_once() {
         let inputs: [&[u8]; 3] = [b"keep\0eep\0", b"eep\0", b"p\0keep\0"];
-        let (output, pieces) = merge(&inputs, Some(0)).unwrap();
+        let (output, pieces) = merge(&inputs, true).unwrap();
         assert_eq!(output, b"keep\0");
         assert_eq!(pieces[0].output_offset(0), 0);
         assert_eq!(pieces[0].output_offset(5), 1);
         assert_eq!(pieces[0].output_offset(6), 2);
         assert_eq!(pieces[2].output_offset(0), 3);
-        let (output, pieces) = merge(&inputs, None).unwrap();
+        let (output, pieces) = merge(&inputs, false).unwrap();
         assert_eq!(output, b"keep\0eep\0p\0");
         assert_eq!(pieces[1].output_offset(0), 5);
     }
@@ -190,7 +183,7 @@ mod tests {
             })
             .collect();
         let inputs = [b"first\0", &input[..]];
-        for tails in [None, Some(0), Some(2)] {
+        for tails in [false, true] {
             let (output, pieces) = merge(&inputs, tails).unwrap();
             for (at, byte) in input.iter().enumerate() {
                 assert_eq!(output[pieces[1].output_offset(at as u32) as usize], *byte);
@@ -199,19 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn an_aligned_string_stays_so() {
-        let inputs: [&[u8]; 2] = [b"abc\0", b"bc\0c\0\0"];
-        let (output, pieces) = merge(&inputs, Some(1)).unwrap();
-        // `bc` would begin at an odd place within `abc`, and so on.
-        assert_eq!(output, b"abc\0bc\0\0c\0\0");
-        let offsets = [0, 3, 5].map(|at| pieces[1].output_offset(at));
-        assert_eq!(offsets, [4, 8, 10]);
-    }
-
-    #[test]
     fn a_string_must_end() {
         assert_eq!(
-            merge(&[b"ok\0", b"open"], Some(0)).unwrap_err(),
+            merge(&[b"ok\0", b"open"], true).unwrap_err(),
             Unterminated(1)
         );
     }

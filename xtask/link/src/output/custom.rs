@@ -56,7 +56,7 @@ pub fn lay_out<'a>(
         let contents = if options.merge_strings && is_strings(name) {
             let bytes: Vec<&[u8]> = inputs.iter().map(data).collect();
             // It takes time, and saves little.
-            let tails = (!options.lean).then_some(0);
+            let tails = !options.lean;
             let (contents, pieces) = strings::merge(&bytes, tails).map_err(|at| {
                 let object = resolution.object(inputs[at.0].object);
                 object.name.damaged(Damage::StringWithoutEnd {
