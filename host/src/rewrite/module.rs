@@ -1,11 +1,11 @@
 //! A module's sections, with what the pass adds to them.
 
-use super::Pass;
 use super::access::Access;
 use super::added::{END, MODULE, SPACE, WORDS};
 use super::body::{self, Signature};
 use super::helpers::{self, Facts, Helpers};
 use super::layout::{Layout, Runs};
+use super::pass::Pass;
 use super::plan::Plan;
 use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Reencode, RoundtripReencoder, utils};
