@@ -94,8 +94,8 @@ fn truncated() {
     guest.grant(&region, Access::Read).unwrap();
     guest.grant(&other, Access::Read).unwrap();
     let p = region.pointer();
-    let args = [p.into(), Value::I32(100_000), Value::I32(0)];
-    let window: i32 = guest.call("map", &args).unwrap();
+    let args_of_map = [p.into(), Value::I32(100_000), Value::I32(0)];
+    let window: i32 = guest.call("map", &args_of_map).unwrap();
     let far = Value::I32(window + 99_999);
     assert_eq!(guest.call::<i32>("load", &[far]).unwrap(), 7);
 
@@ -117,6 +117,8 @@ fn truncated() {
         ] {
             let error = guest.call::<Vec<Value>>(name, args).unwrap_err();
             assert!(matches!(error, Error::RegionGone(_)), "{name}: {error:?}");
+            guest.reset().unwrap();
+            assert_eq!(guest.call::<i32>("map", &args_of_map).unwrap(), window);
         }
         assert_eq!(
             guest
@@ -147,10 +149,13 @@ fn truncated() {
     own.grant(&target, Access::ReadWrite).unwrap();
     let error = own.call::<()>("read_into", &[p.into(), 0.into(), 50_000.into()]);
     assert!(matches!(error, Err(Error::RegionGone(_))), "{error:?}");
-    let window: i32 = own.call("map", &args).unwrap();
+    own.reset().unwrap();
+    let window: i32 = own.call("map", &args_of_map).unwrap();
     let to = target.pointer().into();
     let error = own.call::<()>("write_from", &[to, window.into(), 50_000.into()]);
     assert!(matches!(error, Err(Error::GuestRange { .. })), "{error:?}");
+    own.reset().unwrap();
+    let window: i32 = own.call("map", &args_of_map).unwrap();
     let print = |len: i32| [Value::I32(window), len.into()];
     assert_eq!(own.call::<i32>("print", &print(50_000)).unwrap(), 21);
     assert_eq!(own.call::<i32>("print", &print(10)).unwrap(), 0);
@@ -190,6 +195,7 @@ fn revoked() {
                             _ => false,
                         };
                         assert!(gone, "{name}: {error:?}");
+                        guest.reset().unwrap();
                         let args = [other.pointer().into(), Value::I32(99)];
                         assert_eq!(guest.call::<i32>("read", &args).unwrap(), 42);
                     });
@@ -266,6 +272,8 @@ fn everywhere() {
                     matches!(error, Error::Trap { .. } | Error::WindowAccess { .. }),
                     "{error:?}"
                 );
+                guest.reset().unwrap();
+                assert_eq!(guest.call::<i32>("map", &args).unwrap(), window);
             } else {
                 // The rest of the region's last page.
                 assert_eq!(name, "load");
@@ -293,6 +301,8 @@ fn everywhere() {
             ),
             "{error:?}"
         );
+        guest.reset().unwrap();
+        assert_eq!(guest.call::<i32>("map", &args).unwrap(), window);
     }
     is_untouched(&mut guest, &other);
     println!("everywhere went on");
@@ -318,6 +328,7 @@ fn traps() {
                             .unwrap_err(),
                     };
                     assert!(matches!(error, Error::Trap { .. } | Error::Pointer(_)));
+                    guest.reset().unwrap();
                     let args = [other.pointer().into(), Value::I32(99)];
                     assert_eq!(guest.call::<i32>("read", &args).unwrap(), 42);
                 }

@@ -51,6 +51,7 @@ fn check(guest: &mut Guest, stdout: &Output, call: &Call) {
     let pointers: Vec<Pointer> = regions.iter().map(Region::pointer).collect();
     let args = arguments(guest.module(), call, &pointers);
     let outcome = guest.call::<Vec<Value>>(&call.export, &args);
+    let ended = outcome.is_err();
     match (&call.trap, outcome) {
         (None, Ok(results)) => assert_eq!(
             results.first().map(|&value| number(value)),
@@ -74,6 +75,9 @@ fn check(guest: &mut Guest, stdout: &Output, call: &Call) {
     assert_eq!(after, *wanted, "{call:?}");
     for region in &regions {
         guest.revoke(region);
+    }
+    if ended {
+        guest.reset().unwrap();
     }
     let written = std::mem::take(&mut *stdout.0.lock().unwrap());
     assert_eq!(String::from_utf8_lossy(&written), call.stdout, "{call:?}");

@@ -279,7 +279,10 @@ fn mappings_run_out_and_come_back() {
                 drop(region.take());
                 let error = guest.call::<i32>("load", &[(1 << 16).into()]).unwrap_err();
                 assert!(
-                    matches!(error, Error::RegionGone(_) | Error::WindowAccess { .. }),
+                    matches!(
+                        error,
+                        Error::RegionGone(_) | Error::WindowAccess { .. } | Error::Poisoned { .. }
+                    ),
                     "{error:?}"
                 );
             }

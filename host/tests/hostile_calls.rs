@@ -128,6 +128,24 @@ impl World {
             2..5 => self.answer(),
             _ => self.argument(),
         }
+        self.revive();
+    }
+
+    /// If it was ended, it is made anew.
+    fn revive(&mut self) {
+        let word = self.memory[..8].try_into().unwrap();
+        match self
+            .store
+            .call(&mut self.guest, (0, u64::from_le_bytes(word)))
+        {
+            Ok(()) => {}
+            Err(Error::Poisoned { .. }) => {
+                self.guest.reset().unwrap();
+                self.store = self.guest.function("store").unwrap();
+                self.memory.fill(0);
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// The guest answers a call with whatever it likes.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// From the lowest up. A file that is in none of them is `lib.rs` or `main.rs`.
-const LAYERS: [&str; 11] = [
+const LAYERS: [&str; 12] = [
     "abi",
     "sys",
     "backtrace",
@@ -19,6 +19,7 @@ const LAYERS: [&str; 11] = [
     "engine",
     "imports",
     "guest",
+    "pool",
 ];
 
 fn sources(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -34,6 +34,9 @@ fn fuel_runs_out() {
         Err(Error::OutOfFuel(_))
     ));
     assert_eq!(endless.fuel(), Some(0));
+    endless.reset().unwrap();
+    assert_eq!(endless.fuel(), Some(100_000));
+    endless.set_fuel(0).unwrap();
     assert!(matches!(
         endless.call::<()>("run", &[]),
         Err(Error::OutOfFuel(_))
@@ -101,6 +104,7 @@ fn time_runs_out() {
             assert!(matches!(error, Error::Deadline { limit, .. } if limit == deadline));
             assert!(start.elapsed() >= deadline);
             assert!(start.elapsed() < deadline + Duration::from_secs(5));
+            endless.reset().unwrap();
         }
     }
     works(&engine);
@@ -161,6 +165,7 @@ fn recursion_ends() {
         for _ in 0..3 {
             let error = deep.call::<i64>("run", &[1i64.into()]).unwrap_err();
             assert!(matches!(error, Error::StackOverflow(_)), "{error:?}");
+            deep.reset().unwrap();
         }
     }
     works(&engine);
@@ -302,7 +307,7 @@ fn a_panic_of_the_hosts_stops_the_guest_alone() {
         .functions
         .add("env", "wrong", |_, _| Ok(vec![1i32.into()]));
     let mut guest = Guest::with(&module, setup).unwrap();
-    let mut run = |n: i32| guest.call::<i32>("run", &[n.into()]);
+    let mut run = |n: i32| guests::call::<i32>(&mut guest, "run", &[n.into()]);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let panic = run(0).unwrap_err();

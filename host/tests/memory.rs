@@ -119,7 +119,8 @@ fn every_way_out_of_a_region_is_an_error() {
         guest.grant(&neighbour, Access::Read).unwrap();
         let p = region.pointer();
         let bounds = PointerProblem::OutOfBounds { region: p, len: 5 };
-        let mut read = |name: &str, p, offset| guest.call::<i32>(name, &values([offset], p));
+        let mut read =
+            |name: &str, p, offset| guests::call::<i32>(&mut guest, name, &values([offset], p));
         assert_eq!(read("read", p, 4).unwrap(), 7);
         assert_eq!(read("read", p + 4, 0).unwrap(), 7);
         assert_eq!(problem(read("read", p, 5)), bounds);
@@ -182,7 +183,8 @@ fn bulk_copies_check_both_ends() {
             .unwrap();
         assert_eq!(*region.as_slice().unwrap(), *b"hello,hllo\0");
 
-        let mut copy = |name: &str, p, at, len| guest.call::<()>(name, &values([at, len], p));
+        let mut copy =
+            |name: &str, p, at, len| guests::call::<()>(&mut guest, name, &values([at, len], p));
         // Nothing, at the very end of both.
         copy("read_into", p + 11, 65536, 0).unwrap();
         for name in ["read_into", "write_from"] {
@@ -211,10 +213,11 @@ fn a_region_for_reading_cannot_be_written() {
         let p = region.pointer();
         let read_only = PointerProblem::ReadOnly { region: p, len: 16 };
         for name in ["write_u8", "write_u16", "write_u32", "write_from"] {
-            let result = guest.call::<()>(name, &values([0, 4], p));
+            let result = guests::call::<()>(&mut guest, name, &values([0, 4], p));
             assert_eq!(problem(result.map(|()| 0)), read_only, "{name}");
         }
-        assert_eq!(problem(guest.call("map", &values([4, 1], p))), read_only);
+        let mapped = guests::call(&mut guest, "map", &values([4, 1], p));
+        assert_eq!(problem(mapped), read_only);
         assert_eq!(
             guest.call::<i64>("try_map", &values([4, 1], p)).unwrap(),
             -3
@@ -240,7 +243,7 @@ fn the_length_from_a_pointer_on() {
     for mut guest in both() {
         guest.grant(&region, Access::Read).unwrap();
         guest.grant(&empty, Access::Read).unwrap();
-        let mut len = |p: Pointer| guest.call::<i64>("len", &[p.into()]);
+        let mut len = |p: Pointer| guests::call::<i64>(&mut guest, "len", &[p.into()]);
         assert_eq!(len(region.pointer()).unwrap(), 10_000);
         assert_eq!(len(region.pointer() + 9_999).unwrap(), 1);
         assert_eq!(len(region.pointer() + 10_000).unwrap(), 0);
@@ -270,12 +273,12 @@ fn dropping_a_region_revokes_it_for_all() {
     let next = Region::copy_of(&[5]).unwrap();
     for guest in &mut guests {
         assert_eq!(
-            problem(guest.call("read", &values([0], p))),
+            problem(guests::call(guest, "read", &values([0], p))),
             PointerProblem::Revoked
         );
         guest.grant(&next, Access::Read).unwrap();
         assert_eq!(
-            problem(guest.call("read", &values([0], p))),
+            problem(guests::call(guest, "read", &values([0], p))),
             PointerProblem::Revoked
         );
         assert_eq!(
@@ -297,10 +300,16 @@ fn a_region_can_be_taken_from_one_guest() {
     let args = values([0], region.pointer());
     let [mut one, mut two] = both();
     one.grant(&region, Access::Read).unwrap();
-    assert_eq!(problem(two.call("read", &args)), PointerProblem::Unknown);
+    assert_eq!(
+        problem(guests::call(&mut two, "read", &args)),
+        PointerProblem::Unknown
+    );
     two.grant(&region, Access::Read).unwrap();
     one.revoke(&region);
-    assert_eq!(problem(one.call("read", &args)), PointerProblem::Unknown);
+    assert_eq!(
+        problem(guests::call(&mut one, "read", &args)),
+        PointerProblem::Unknown
+    );
     assert_eq!(two.call::<i32>("read", &args).unwrap(), 3);
 }
 
@@ -365,12 +374,18 @@ fn what_a_guest_may_not_do_with_windows_is_a_clean_error() {
         let p = region.pointer();
         let window: i32 = guest.call("map", &values([10_000, 0], p)).unwrap();
         let at = |address: i32| Value::from(address);
+        let mut call = |name: &str, args: &[Value]| {
+            let result = guests::call::<()>(&mut guest, name, args);
+            let again: i32 = guest.call("map", &values([10_000, 0], p)).unwrap();
+            assert_eq!(again, window);
+            result
+        };
         let read_only = [
-            guest.call::<()>("store", &[at(window), 1.into()]),
-            guest.call::<()>("fill", &[at(window + 5000), 1.into(), 1.into()]),
+            call("store", &[at(window), 1.into()]),
+            call("fill", &[at(window + 5000), 1.into(), 1.into()]),
             // Straddles the end of the memory before it and the window.
-            guest.call::<()>("fill", &[at(window - 2), 1.into(), 4.into()]),
-            guest.call::<()>("copy", &[at(window), 0.into(), 4.into()]),
+            call("fill", &[at(window - 2), 1.into(), 4.into()]),
+            call("copy", &[at(window), 0.into(), 4.into()]),
         ];
         for result in read_only {
             assert!(
@@ -380,9 +395,9 @@ fn what_a_guest_may_not_do_with_windows_is_a_clean_error() {
         }
         // Here it is the host that copies; it checks, and does not fault.
         for result in [
-            guest.call::<()>("init", &[at(window)]),
-            guest.call::<()>("read_into", &[p.into(), at(window), 4.into()]),
-            guest.call::<()>("read_into", &[p.into(), at(window - 2), 4.into()]),
+            call("init", &[at(window)]),
+            call("read_into", &[p.into(), at(window), 4.into()]),
+            call("read_into", &[p.into(), at(window - 2), 4.into()]),
         ] {
             assert!(
                 matches!(
@@ -395,23 +410,13 @@ fn what_a_guest_may_not_do_with_windows_is_a_clean_error() {
         guest.call::<()>("drop_data", &[]).unwrap();
         assert_eq!(*region.as_slice().unwrap(), [0; 10_000]);
 
-        // Maps, grows, unmaps, keeps the address and loads.
+        // Maps, grows and unmaps.
         let old_size: i32 = guest.call("grow", &[3.into()]).unwrap();
         assert!(old_size > 1);
         guest
             .call::<()>("store", &[at(old_size * 65536), 9.into()])
             .unwrap();
         guest.call::<()>("unmap", &[at(window)]).unwrap();
-        for name in ["load", "unmap"] {
-            let result = guest.call::<Vec<Value>>(name, &[at(window)]);
-            assert!(
-                matches!(
-                    result,
-                    Err(Error::WindowAccess { .. } | Error::Window { .. })
-                ),
-                "{result:?}"
-            );
-        }
         // Its addresses are given out again, and the memory does not grow.
         let again: i32 = guest.call("map", &values([10_000, 0], p)).unwrap();
         assert_eq!(again, window);
@@ -430,28 +435,45 @@ fn what_a_guest_may_not_do_with_windows_is_a_clean_error() {
         );
         let beyond = guest.call::<i32>("load", &[at((old_size + 3) * 65536)]);
         assert!(matches!(beyond, Err(Error::Trap { .. })), "{beyond:?}");
+        // Maps, unmaps, keeps the address and loads.
+        for name in ["load", "unmap"] {
+            guest.reset().unwrap();
+            let window: i32 = guest.call("map", &values([10_000, 0], p)).unwrap();
+            guest.call::<()>("unmap", &[at(window)]).unwrap();
+            let result = guest.call::<Vec<Value>>(name, &[at(window)]);
+            assert!(
+                matches!(
+                    result,
+                    Err(Error::WindowAccess { .. } | Error::Window { .. })
+                ),
+                "{result:?}"
+            );
+        }
     }
 }
 
 #[test]
 fn a_window_goes_with_its_region() {
     for mut guest in both() {
-        let region = Region::copy_of(&[1; 4096]).unwrap();
-        guest.grant(&region, Access::ReadWrite).unwrap();
-        let window: i32 = guest
-            .call("map", &values([4096, 1], region.pointer()))
-            .unwrap();
-        drop(region);
-        let result = guest.call::<i32>("load", &[window.into()]);
+        let lost = |guest: &mut Guest| -> i32 {
+            let region = Region::copy_of(&[1; 4096]).unwrap();
+            guest.grant(&region, Access::ReadWrite).unwrap();
+            let args = values([4096, 1], region.pointer());
+            guest.call("map", &args).unwrap()
+        };
+        let window = lost(&mut guest);
+        let result = guests::call::<i32>(&mut guest, "load", &[window.into()]);
         assert!(matches!(result, Err(Error::RegionGone(_))), "{result:?}");
         // The host's copies meet nothing there either.
         let other = Region::copy_of(&[2; 8]).unwrap();
         guest.grant(&other, Access::ReadWrite).unwrap();
         for name in ["read_into", "write_from"] {
+            let window = lost(&mut guest);
             let args = values([i64::from(window), 4], other.pointer());
-            assert!(guest.call::<()>(name, &args).is_err());
+            assert!(guests::call::<()>(&mut guest, name, &args).is_err());
         }
         assert_eq!(*other.as_slice().unwrap(), [2; 8]);
+        let window = lost(&mut guest);
         guest.call::<()>("unmap", &[window.into()]).unwrap();
     }
 }
@@ -471,7 +493,7 @@ fn windows_need_room() {
             .unwrap(),
         -4
     );
-    let result = guest.call::<i32>("map", &values([100_000, 0], p));
+    let result = guests::call::<i32>(&mut guest, "map", &values([100_000, 0], p));
     assert!(matches!(result, Err(Error::Window { .. })), "{result:?}");
     assert!(
         guest
@@ -501,6 +523,7 @@ fn the_host_and_a_running_guest_do_not_share_bytes() {
     guest.grant(&region, Access::ReadWrite).unwrap();
     let error = guest.call::<()>("run", &[]).unwrap_err();
     assert!(guests::chain(&error).contains("in use"), "{error:?}");
+    guest.reset().unwrap();
     let held = region.as_slice().unwrap();
     assert!(matches!(
         guest.call::<()>("run", &[]),
@@ -528,11 +551,8 @@ fn a_file_is_mapped_and_not_copied() {
                 .unwrap(),
             5
         );
-        assert!(
-            guest
-                .call::<i32>("read", &values([5000], region.pointer()))
-                .is_err()
-        );
+        let beyond = values([5000], region.pointer());
+        assert!(guests::call::<i32>(&mut guest, "read", &beyond).is_err());
         assert_eq!(
             guest
                 .call::<i32>("read", &values([4999], copy.pointer()))

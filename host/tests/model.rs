@@ -272,7 +272,12 @@ impl World {
         name: &str,
         args: &[Value],
     ) -> Result<R, Error> {
-        self.guests[g].call(name, args)
+        let result = self.guests[g].call(name, args);
+        if result.is_err() {
+            self.guests[g].reset().unwrap();
+            self.windows[g].clear();
+        }
+        result
     }
 
     /// The function called, or inlined.

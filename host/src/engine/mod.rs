@@ -2,6 +2,7 @@
 
 mod bounds;
 mod compiler;
+mod data;
 pub(crate) mod frames;
 mod module;
 mod plain;

@@ -1,11 +1,13 @@
 //! A module, compiled once for each way in which the pass rewrites it for its guests.
 
 use super::compiler::{Compiled, Compiler};
+use super::data;
 use super::frames;
 use super::plain::plain;
 use crate::backtrace::{Origin, RawFrame};
 use crate::calls::Declarations;
 use crate::rewrite::{self, Checks, Layout, Pass};
+use crate::sys::Image;
 use crate::sys::stack::Addresses;
 use crate::types::{Error, Limits, Signature};
 use std::fmt;
@@ -25,6 +27,8 @@ struct Inner {
     declared: Declarations,
     /// By the numbers of what the pass does.
     variants: [OnceLock<Variant>; 8],
+    /// What its memory begins with, once somebody asked.
+    image: OnceLock<Option<Arc<Image>>>,
 }
 
 /// A module with its checks.
@@ -32,7 +36,7 @@ pub(crate) struct Variant {
     pub(crate) module: wasmer::Module,
     /// The engine that holds its code.
     pub(crate) wasmer: wasmer::Engine,
-    pass: Pass,
+    pub(crate) pass: Pass,
     /// How many memories the pass added to those that are imported.
     added_memories: usize,
     way_back: OnceLock<WayBack>,
@@ -124,6 +128,7 @@ impl Module {
             imports: rewrite::imports(bytes)?,
             declared,
             variants: Default::default(),
+            image: OnceLock::new(),
         }));
         module.variant(Pass::inlining(checks))?;
         Ok(module)
@@ -156,6 +161,16 @@ impl Module {
             pass,
             way_back: OnceLock::new(),
         }))
+    }
+
+    /// What its memory begins with: `None` if only the engine can tell, or the system
+    /// gives no file for it. Then the engine writes its data for each instance.
+    pub(crate) fn image(&self) -> Option<Arc<Image>> {
+        let image = self.0.image.get_or_init(|| {
+            let segments = data::active(&self.0.bytes)?;
+            Image::new(&segments).ok().map(Arc::new)
+        });
+        image.clone()
     }
 
     /// One that is compiled.

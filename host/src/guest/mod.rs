@@ -1,24 +1,23 @@
 //! Guests: instances of modules, and calls into them.
 
+mod instance;
 mod outcome;
 mod setup;
 
 pub use setup::Setup;
 
-use crate::backtrace::Trace;
 use crate::calls::{Arguments, Results};
-use crate::engine::{Module, Variant, VariantOrigin};
-use crate::imports::{Binder, Called, Ended, Exports, Function, Needs, State, Wasi};
-use crate::regions::{Region, Space};
-use crate::rewrite::{Checks, Pass};
+use crate::engine::Module;
+use crate::imports::Function;
+use crate::regions::Region;
+use crate::rewrite::Checks;
 use crate::stop::{self, Canceller, Stop};
-use crate::sys::{Bounds, GuestTunables, MemoryState, faults};
-use crate::types::{Access, BoxError, Error, Limits};
-use outcome::{explain, memory_limit};
+use crate::sys::{MemoryState, Origin, faults};
+use crate::types::{Access, Error};
+use instance::{Live, Recipe, clamp, fault_ranges};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use wasmer::sys::NativeEngineExt;
-use wasmer::{FunctionEnv, Instance, Store, WASM_PAGE_SIZE};
+use std::sync::Arc;
+use wasmer::Store;
 
 /// An instance of a module, with what it was granted. It stays on the thread that it
 /// was made on; modules and regions can be shared between threads.
@@ -42,21 +41,14 @@ use wasmer::{FunctionEnv, Instance, Store, WASM_PAGE_SIZE};
 /// # }
 /// ```
 pub struct Guest {
-    store: Store,
-    space: Arc<Space>,
-    limits: Limits,
-    module: Module,
-    stop: Arc<Stop>,
-    checks: Checks,
-    functions: FunctionEnv<State>,
-    exports: Arc<Exports>,
-    ended: Ended,
+    recipe: Recipe,
+    live: Live,
 }
 
 impl fmt::Debug for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guest")
-            .field("limits", &self.limits)
+            .field("limits", &self.recipe.limits)
             .finish_non_exhaustive()
     }
 }
@@ -77,97 +69,55 @@ impl Guest {
     /// and [`Error::TableLimit`] for a module that begins with more;
     /// [`Error::Memory`]; and what its start function ends in.
     pub fn with(module: &Module, setup: Setup) -> Result<Self, Error> {
-        let Setup {
-            limits,
-            functions,
-            state: user,
-            args,
-            env,
-            stdout,
-            stderr,
-        } = setup;
-        let mut checks = Checks::of(&limits);
+        Self::make(module, setup, Origin::default())
+    }
+
+    /// The same, in a memory that is made so.
+    pub(crate) fn make(module: &Module, setup: Setup, memory: Origin) -> Result<Self, Error> {
+        let (setup, mut given) = setup.split();
+        let mut checks = Checks::of(&setup.limits);
         checks.interrupt |= stop::inside_of_interruptible();
-        let imports = module.imports();
-        let needs = Needs::of(&imports, &functions)?;
-        let pass = Pass {
-            checks,
-            inline: !needs.replaced,
+        let stop = Stop::new(checks.interrupt, setup.limits.deadline);
+        let recipe = Recipe::new(module, setup, checks, stop);
+        let live = recipe.instantiate(&mut given, memory)?;
+        Ok(Self { recipe, live })
+    }
+
+    /// Makes it anew, as if it had never run: with its memory, globals and tables as the
+    /// module has them, all of its fuel, and its start function run again. After a call
+    /// that ended in the middle of the guest, it runs no more without.
+    ///
+    /// It keeps the regions that it was granted and that are alive, its state, its output
+    /// streams and its cancellers. [`Function`]s that were looked up before have to be
+    /// looked up again.
+    ///
+    /// # Errors
+    /// As for [`Guest::with`]; it is as it was then, but for its fuel.
+    pub fn reset(&mut self) -> Result<(), Error> {
+        let mut given = std::mem::take(&mut self.live.state().given);
+        let memory = Origin {
+            image: self.recipe.module.image(),
+            restored: None,
         };
-        let variant = module.variant(pass)?;
-        check_limits(variant, &limits)?;
-        let stop = Stop::new(checks.interrupt, limits.deadline);
-        if let Some(fuel) = limits.fuel {
-            stop.words().set_fuel(clamp(fuel));
+        let fresh = self.recipe.instantiate(&mut given, memory);
+        let fresh = fresh.and_then(|mut fresh| {
+            let granted = fresh.space.grant_all_of(&self.live.space);
+            granted.inspect_err(|_| given = std::mem::take(&mut fresh.state().given))?;
+            Ok(fresh)
+        });
+        match fresh {
+            Ok(fresh) => self.live = fresh,
+            Err(error) => {
+                self.live.state().given = given;
+                return Err(error);
+            }
         }
-        let space = Space::new(needs.access || needs.copy, variant.inlines())?;
-
-        let tunables = GuestTunables::new(bounds(&limits), Arc::clone(&space.memory));
-        let mut engine = variant.wasmer.clone();
-        engine.set_tunables(tunables.clone());
-        let mut store = Store::new(engine);
-        faults::watch(&mut store);
-
-        let wasi = Wasi {
-            args,
-            env,
-            stdout,
-            stderr,
-        };
-        let ended = ended(module, pass, &limits);
-        let state = State {
-            space: Arc::clone(&space),
-            memory: None,
-            wasi,
-            stop: Arc::clone(&stop),
-            counted: checks.fuel,
-            exports: OnceLock::new(),
-            user,
-            ended: Arc::clone(&ended),
-            waiting: Vec::new(),
-        };
-        let env = FunctionEnv::new(&mut store, state);
-        let mut binder = Binder {
-            store: &mut store,
-            env: &env,
-            module,
-            tunables: &tunables,
-            space: &space,
-        };
-        let mut externs = binder.bind(&imports, &needs, &functions)?;
-        externs.extend(binder.bind_added(variant, imports.len(), stop.words())?);
-
-        let faults = fault_ranges(&space);
-        let running = stop.enter()?;
-        let instance = Instance::new_by_index(&mut store, &variant.module, &externs);
-        drop((running, faults));
-        let instance = instance.map_err(|error| match error {
-            wasmer::InstantiationError::Start(error) => ended(error, &space),
-            other => Error::Instantiate(BoxError::from(other)),
-        })?;
-        if needs.memory.is_none()
-            && let Some(memory) = instance.exports.iter().memories().next()
-        {
-            env.as_mut(&mut store).memory = Some(memory.1.clone());
-        }
-        let exports = Exports::new(instance, module.clone(), Arc::clone(&space));
-        let _ = env.as_ref(&store).exports.set(Arc::clone(&exports));
-        Ok(Self {
-            store,
-            space,
-            limits,
-            module: module.clone(),
-            stop,
-            checks,
-            functions: env,
-            exports,
-            ended,
-        })
+        Ok(())
     }
 
     /// What it is an instance of.
     pub fn module(&self) -> &Module {
-        &self.module
+        &self.recipe.module
     }
 
     /// Grants a region: from now on, the guest may use its pointer, until the
@@ -177,12 +127,12 @@ impl Guest {
     /// [`Error::RegionReadOnly`] for a mapped file to write;
     /// [`Error::RegionSpaceFull`]; [`Error::Memory`].
     pub fn grant(&mut self, region: &Region, access: Access) -> Result<(), Error> {
-        self.space.grant(region, access)
+        self.live.space.grant(region, access)
     }
 
     /// Takes a region back from this guest alone.
     pub fn revoke(&mut self, region: &Region) {
-        self.space.take_back(region);
+        self.live.space.take_back(region);
     }
 
     /// Calls an exported function.
@@ -213,7 +163,7 @@ impl Guest {
     /// [`Error::Returned`]; [`Error::RegionInUse`] while the host holds a region's
     /// bytes; and whatever the guest ends in.
     pub fn call<R: Results>(&mut self, name: &str, args: impl Arguments) -> Result<R, Error> {
-        let exports = Arc::clone(&self.exports);
+        let exports = Arc::clone(&self.live.exports);
         self.run(|store| exports.call_by_name(store, name, &args))
     }
 
@@ -233,18 +183,21 @@ impl Guest {
     /// # Errors
     /// [`Error::NoSuchExport`], [`Error::Mismatch`], [`Error::ArgumentCount`].
     pub fn function<A: Arguments, R: Results>(&self, name: &str) -> Result<Function<A, R>, Error> {
-        self.exports.function(&self.store, name)
+        self.live.exports.function(&self.live.store, name)
     }
 
     /// What functions of the host's keep of this guest, if it is an `S`.
     pub fn state<S: 'static>(&mut self) -> Option<&mut S> {
-        self.functions.as_mut(&mut self.store).user.downcast_mut()
+        self.live.state().given.user.downcast_mut()
     }
 
     /// How much fuel is left; `None` if it was made without [`Limits::fuel`].
     pub fn fuel(&self) -> Option<u64> {
-        let left = self.stop.words().fuel();
-        self.checks.fuel.then(|| u64::try_from(left).unwrap_or(0))
+        let left = self.recipe.stop.words().fuel();
+        self.recipe
+            .checks
+            .fuel
+            .then(|| u64::try_from(left).unwrap_or(0))
     }
 
     /// Gives the guest this much fuel, whatever it has left; at most 2^63 - 1.
@@ -252,10 +205,10 @@ impl Guest {
     /// # Errors
     /// [`Error::Unchecked`] if it was made without [`Limits::fuel`].
     pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
-        if !self.checks.fuel {
+        if !self.recipe.checks.fuel {
             return Err(Error::Unchecked("fuel"));
         }
-        self.stop.words().set_fuel(clamp(fuel));
+        self.recipe.stop.words().set_fuel(clamp(fuel));
         Ok(())
     }
 
@@ -265,23 +218,27 @@ impl Guest {
     /// [`Error::Unchecked`] if it was made with neither [`Limits::interruptible`] nor a
     /// deadline.
     pub fn canceller(&self) -> Result<Canceller, Error> {
-        Canceller::new(&self.stop).ok_or(Error::Unchecked("cancelling"))
+        Canceller::new(&self.recipe.stop).ok_or(Error::Unchecked("cancelling"))
     }
 
-    fn run<R>(&mut self, call: impl FnOnce(&mut Store) -> Called<R>) -> Result<R, Error> {
-        let running = self.space.enter()?;
+    /// Its memory, once nothing else is left of it.
+    pub(crate) fn into_memory(self) -> Option<Arc<MemoryState>> {
+        self.live.space.memory.get().cloned()
+    }
+
+    fn run<R>(&mut self, call: impl FnOnce(&mut Store) -> Result<R, Error>) -> Result<R, Error> {
+        // Before anything is taken that a call takes: a cancellation is for one that runs.
+        self.live.exports.check()?;
+        let running = self.live.space.enter()?;
         faults::take();
-        let faults = fault_ranges(&self.space);
-        let stop = self.stop.enter()?;
-        let outcome = call(&mut self.store);
+        let faults = fault_ranges(&self.live.space);
+        let stop = self.recipe.stop.enter()?;
+        let outcome = call(&mut self.live.store);
         drop((stop, faults, running));
-        outcome.unwrap_or_else(|error| {
-            let error = (self.ended)(error, &self.space);
-            if matches!(error, Error::Cancelled(_)) {
-                self.stop.cancelled();
-            }
-            Err(error)
-        })
+        if matches!(outcome, Err(Error::Cancelled(_))) {
+            self.recipe.stop.cancelled();
+        }
+        outcome
     }
 }
 
@@ -292,56 +249,7 @@ impl<A: Arguments, R: Results> Function<A, R> {
     /// [`Error::OtherGuest`] for another guest than the one that it is of; and those
     /// of [`Guest::call`].
     pub fn call(&self, guest: &mut Guest, args: A::Of<'_>) -> Result<R, Error> {
-        let exports = Arc::clone(&guest.exports);
+        let exports = Arc::clone(&guest.live.exports);
         guest.run(|store| exports.call(store, self, &args))
     }
-}
-
-/// Tells the signal handlers where the guest may fault.
-fn fault_ranges(space: &Space) -> faults::Running {
-    let of = |memory: &Arc<MemoryState>| memory.addresses();
-    faults::enter([space.regions.as_ref().map(of), space.memory.get().map(of)])
-}
-
-/// Says what a run of such a guest ended in.
-fn ended(module: &Module, pass: Pass, limits: &Limits) -> Ended {
-    let limits = limits.clone();
-    let origin = VariantOrigin::new(module, pass);
-    Arc::new(move |error, space| explain(error, space, &limits, &origin))
-}
-
-/// Fuel as the guest's code counts it.
-fn clamp(fuel: u64) -> i64 {
-    i64::try_from(fuel).unwrap_or(i64::MAX)
-}
-
-fn bounds(limits: &Limits) -> Bounds {
-    let pages = limits
-        .memory
-        .map_or(u64::MAX, |bytes| bytes / WASM_PAGE_SIZE as u64);
-    Bounds {
-        memory_pages: u32::try_from(pages).unwrap_or(u32::MAX),
-        table: limits.table,
-        stack: limits.stack,
-    }
-}
-
-fn check_limits(variant: &Variant, limits: &Limits) -> Result<(), Error> {
-    let info = variant.module.info();
-    for memory in variant.guest_memories() {
-        if limits
-            .memory
-            .is_some_and(|limit| memory.minimum.bytes().0 as u64 > limit)
-        {
-            return Err(memory_limit(limits, Trace::default()));
-        }
-    }
-    for table in info.tables.values() {
-        if let Some(limit) = limits.table
-            && table.minimum > limit
-        {
-            return Err(Error::TableLimit { limit });
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What a guest is given.
 
-use crate::imports::Functions;
+use crate::imports::{Functions, Given, Wasi};
 use crate::types::Limits;
 use std::any::Any;
 use std::fmt;
@@ -51,7 +51,29 @@ impl fmt::Debug for Setup {
     }
 }
 
+/// What each instance of a guest is made with.
+pub(super) struct Reused {
+    pub(super) limits: Limits,
+    pub(super) functions: Functions,
+}
+
 impl Setup {
+    /// What each instance of the guest is made with, and what they pass on.
+    pub(super) fn split(self) -> (Reused, Given) {
+        let wasi = Wasi {
+            args: self.args,
+            env: self.env,
+            stdout: self.stdout,
+            stderr: self.stderr,
+        };
+        let reused = Reused {
+            limits: self.limits,
+            functions: self.functions,
+        };
+        let user = self.state;
+        (reused, Given { wasi, user })
+    }
+
     /// No limit, no function, no argument but a name, no variable.
     pub fn new() -> Self {
         Self::default()

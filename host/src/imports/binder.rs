@@ -183,7 +183,7 @@ impl Binder<'_> {
     /// Checks that a function which is offered with types is the one that is imported.
     fn check_types(&self, import: &ImportType, functions: &Functions) -> Result<(), Error> {
         let declared = self.declared(import).map(|declared| &**declared);
-        let state = &*self.env.as_ref(self.store).user;
+        let state = &*self.env.as_ref(self.store).given.user;
         let names = (import.module(), import.name());
         match functions.mismatch(names, declared, state) {
             None => Ok(()),

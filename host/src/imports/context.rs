@@ -6,7 +6,6 @@ use crate::calls::{Arguments, Results};
 use crate::regions::Region;
 use crate::types::{Access, Error, Pointer};
 use std::marker::PhantomData;
-use std::sync::Arc;
 use wasmer::AsStoreMut;
 
 /// The guest that calls a function of the host's, with the state `S` that the
@@ -30,7 +29,7 @@ impl<'a, S: 'static> Cx<'a, S> {
     /// If `S` is `()` and the guest has another: a function without a state may be
     /// offered to any guest, but sees none.
     pub fn state(&mut self) -> &mut S {
-        let state = self.env.data_mut().user.downcast_mut();
+        let state = self.env.data_mut().given.user.downcast_mut();
         state.expect("the state's type was checked when the guest was made")
     }
 
@@ -78,18 +77,16 @@ impl<'a, S: 'static> Cx<'a, S> {
     }
 
     /// Calls a function of the guest's, as [`crate::Guest::call`] does, while the
-    /// guest waits for this one.
+    /// guest waits for this one. If that ends the guest, by a trap or whatever it is, the
+    /// call that waits ends as well, when this function returns.
     ///
     /// # Errors
     /// As there; and [`Error::TooDeep`] when too many calls are within each other.
     pub fn call<R: Results>(&mut self, name: &str, args: impl Arguments) -> Result<R, Error> {
-        let state = self.env.data();
-        let (space, ended) = (Arc::clone(&state.space), Arc::clone(&state.ended));
-        let exports = state.exports.get().cloned();
+        let exports = self.env.data().exports.get().cloned();
         let exports = exports
             .ok_or_else(|| Error::Instantiate("its start function cannot be called back".into()))?;
         let mut store = self.env.as_store_mut();
-        let called = exports.call_by_name(&mut store, name, &args);
-        called.unwrap_or_else(|error| Err(ended(error, &space)))
+        exports.call_by_name(&mut store, name, &args)
     }
 }

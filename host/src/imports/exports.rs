@@ -6,12 +6,15 @@ use crate::regions::Space;
 use crate::sys::MemoryState;
 use crate::types::{Error, Mismatch, Signature, Value, ValueType};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use wasmer::{AsStoreMut, Instance, RuntimeError, TypedFunction};
 
 /// What a call gives: an error of the engine's is how the guest ended, one of ours
 /// is about what it gave.
-pub(crate) type Called<R> = Result<Result<R, Error>, RuntimeError>;
+type Called<R> = Result<Result<R, Error>, RuntimeError>;
+
+/// Says what a guest ended in, from what the engine says.
+pub(crate) type Ended = Arc<dyn Fn(RuntimeError, &Space) -> Error + Send + Sync>;
 
 /// An instance's functions.
 pub(crate) struct Exports {
@@ -22,6 +25,9 @@ pub(crate) struct Exports {
     buffer: Mutex<(u32, u32)>,
     /// How many calls are within each other.
     depth: AtomicU32,
+    ended: Ended,
+    /// What a call ended in that left the guest in the middle of its work.
+    poison: OnceLock<String>,
 }
 
 /// How many calls may be within each other: a host function calls the guest that
@@ -72,14 +78,32 @@ impl Drop for Depth<'_> {
 }
 
 impl Exports {
-    pub(crate) fn new(instance: Instance, module: Module, space: Arc<Space>) -> Arc<Self> {
+    pub(crate) fn new(
+        instance: Instance,
+        module: Module,
+        space: Arc<Space>,
+        ended: Ended,
+    ) -> Arc<Self> {
         Arc::new(Self {
             instance,
             module,
             space,
             buffer: Mutex::new((0, 0)),
             depth: AtomicU32::new(0),
+            ended,
+            poison: OnceLock::new(),
         })
+    }
+
+    /// Whether the guest may run.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] once a call has ended in the middle of it.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.poison.get() {
+            None => Ok(()),
+            Some(was) => Err(Error::Poisoned { was: was.clone() }),
+        }
     }
 
     /// Finds a function, and checks that it takes `A` and gives `R`.
@@ -119,27 +143,44 @@ impl Exports {
         })
     }
 
-    /// Calls a function. The guest must be running already, as its regions know it.
+    /// Calls a function. The guest must be running already, as its regions know it. What
+    /// ends it in the middle poisons it.
     pub(crate) fn call<A, B, R>(
         self: &Arc<Self>,
         store: &mut impl AsStoreMut,
         function: &Function<A, R>,
         args: &B,
-    ) -> Called<R>
+    ) -> Result<R, Error>
     where
         A: Arguments,
         B: Arguments<Wasm = A::Wasm>,
         R: Results,
     {
         if !Arc::ptr_eq(self, &function.exports) {
-            return Ok(Err(Error::OtherGuest));
+            return Err(Error::OtherGuest);
         }
+        self.check()?;
         let outer = self.depth.fetch_add(1, Ordering::Relaxed);
         let _depth = Depth(&self.depth);
         if outer >= DEEPEST {
-            return Ok(Err(Error::TooDeep(DEEPEST)));
+            return Err(Error::TooDeep(DEEPEST));
         }
-        match &function.kind {
+        let called = self.call_kind(store, &function.kind, args, outer > 0);
+        called.unwrap_or_else(|error| {
+            let mut error = (self.ended)(error, &self.space);
+            self.poison.get_or_init(|| without_trace(&mut error));
+            Err(error)
+        })
+    }
+
+    fn call_kind<B: Arguments, R: Results>(
+        &self,
+        store: &mut impl AsStoreMut,
+        kind: &Kind<<B::Wasm as WasmArguments>::Typed<R::Wasm>>,
+        args: &B,
+        within: bool,
+    ) -> Called<R> {
+        match kind {
             Kind::Plain(typed) => {
                 let wasm = args.to_wasm().call(typed, store)?;
                 Ok(Ok(R::from_wasm(wasm)))
@@ -148,7 +189,7 @@ impl Exports {
                 function,
                 declared,
                 unwraps,
-            } => self.call_record(store, (function, declared), *unwraps, args, outer > 0),
+            } => self.call_record(store, (function, declared), *unwraps, args, within),
             Kind::Values { function, name } => call_values(store, function, name, args.values()),
         }
     }
@@ -159,11 +200,9 @@ impl Exports {
         store: &mut impl AsStoreMut,
         name: &str,
         args: &A,
-    ) -> Called<R> {
-        match self.function::<A, R>(store, name) {
-            Ok(function) => self.call(store, &function, args),
-            Err(error) => Ok(Err(error)),
-        }
+    ) -> Result<R, Error> {
+        let function = self.function::<A, R>(store, name)?;
+        self.call(store, &function, args)
     }
 
     fn call_record<R: Results>(
@@ -263,6 +302,16 @@ impl Exports {
             None => Ok(()),
         }
     }
+}
+
+/// What an error says, without its backtrace: to find names and lines takes long.
+fn without_trace(error: &mut Error) -> String {
+    let trace = error.trace_mut().map(std::mem::take);
+    let text = error.to_string();
+    if let (Some(place), Some(trace)) = (error.trace_mut(), trace) {
+        *place = trace;
+    }
+    text
 }
 
 fn lift<R: Results>(

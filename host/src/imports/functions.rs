@@ -137,8 +137,7 @@ impl Functions {
             {
                 return Err(fail("its results are of another type".into()));
             }
-            // What was raised meanwhile counts, whatever the guest's code does next.
-            env.data().spend(0)?;
+            env.data().go_on()?;
             Ok(values.into_iter().map(Value::to_wasm).collect())
         };
         Some(Function::new_with_env(store, env, ty, call))

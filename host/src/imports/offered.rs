@@ -181,8 +181,7 @@ impl Bound {
             env.data().slots(args, &mut slots).map_err(ended)?;
             let reply = self.call(env.as_mut(), &slots).map_err(ended)?;
             env.data_mut().answer(answer, reply).map_err(ended)?;
-            // What was raised meanwhile counts, whatever the guest's code does next.
-            env.data().spend(0)
+            env.data().go_on()
         };
         Function::new_typed_with_env(store, env, call)
     }
@@ -201,7 +200,7 @@ impl Bound {
             });
             let slots: SmallVec<[u64; 8]> = slots.collect();
             let value = self.call(env.as_mut(), &slots).map_err(ended)?.value;
-            env.data().spend(0)?;
+            env.data().go_on()?;
             Ok(match result {
                 None => Vec::new(),
                 Some(Type::I32) => vec![wasmer::Value::I32(value as i32)],

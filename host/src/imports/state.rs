@@ -20,23 +20,38 @@ pub(crate) struct Wasi {
     pub(crate) stderr: Box<dyn Write + Send>,
 }
 
-/// Says what a call ended in, from what the engine says.
-pub(crate) type Ended = Arc<dyn Fn(RuntimeError, &Space) -> Error + Send + Sync>;
+/// What the embedder gave a guest: each of its instances takes it over from the last.
+pub(crate) struct Given {
+    pub(crate) wasi: Wasi,
+    /// What the embedder's functions keep of this guest.
+    pub(crate) user: Box<dyn Any + Send>,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        let wasi = Wasi {
+            args: Vec::new(),
+            env: Vec::new(),
+            stdout: Box::new(std::io::sink()),
+            stderr: Box::new(std::io::sink()),
+        };
+        Self {
+            wasi,
+            user: Box::new(()),
+        }
+    }
+}
 
 /// What host functions know of the guest that calls them.
 pub(crate) struct State {
     pub(crate) space: Arc<Space>,
     pub(crate) memory: Option<Memory>,
-    pub(crate) wasi: Wasi,
+    pub(crate) given: Given,
     pub(crate) stop: Arc<Stop>,
     /// Whether it has fuel.
     pub(crate) counted: bool,
     /// The instance's functions, once it is there.
     pub(crate) exports: OnceLock<Arc<Exports>>,
-    /// What the embedder's functions keep of this guest.
-    pub(crate) user: Box<dyn Any + Send>,
-    /// Says what a call within another ended in.
-    pub(crate) ended: Ended,
     /// The row of a host function's answer, which the guest has yet to fetch.
     pub(crate) waiting: Vec<u8>,
 }
@@ -53,6 +68,15 @@ impl State {
         // A guest's memory has less than 4 GiB.
         let fuel = bytes as u32 / BYTES_OF_FUEL;
         self.stop.spend(fuel, self.counted)
+    }
+
+    /// After a function of the embedder's: whether the guest may go on with what it gave.
+    /// What was raised meanwhile counts, whatever the guest's code does next; and so does
+    /// that a call back into the guest ended it.
+    pub(super) fn go_on(&self) -> Result<(), RuntimeError> {
+        self.spend(0)?;
+        let alive = self.exports.get().map_or(Ok(()), |exports| exports.check());
+        alive.map_err(ended)
     }
 
     /// Copies bytes out of the guest's memory.

@@ -149,7 +149,7 @@ fn write_piece(env: &mut Env<'_>, fd: i32, start: u32, done: u32, buffer: &mut [
 }
 
 fn stream<'a>(env: &'a mut Env<'_>, fd: i32) -> &'a mut (dyn Write + Send) {
-    let wasi = &mut env.data_mut().wasi;
+    let wasi = &mut env.data_mut().given.wasi;
     match fd {
         1 => &mut *wasi.stdout,
         _ => &mut *wasi.stderr,
@@ -175,7 +175,7 @@ fn fd_fdstat_get(env: Env<'_>, fd: i32, to: u32) -> i32 {
 }
 
 fn args_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
-    let args = &env.data().wasi.args;
+    let args = &env.data().given.wasi.args;
     errno(store_sizes(
         &env,
         args.iter().map(|arg| arg.len() + 1),
@@ -185,7 +185,7 @@ fn args_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
 }
 
 fn args_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
-    let args = env.data().wasi.args.iter();
+    let args = env.data().given.wasi.args.iter();
     errno(store_strings(
         &env,
         args.map(|arg| format!("{arg}\0")),
@@ -195,7 +195,7 @@ fn args_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
 }
 
 fn environ_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
-    let vars = env.data().wasi.env.iter();
+    let vars = env.data().given.wasi.env.iter();
     errno(store_sizes(
         &env,
         vars.map(|(k, v)| k.len() + v.len() + 2),
@@ -205,7 +205,7 @@ fn environ_sizes_get(env: Env<'_>, count: u32, size: u32) -> i32 {
 }
 
 fn environ_get(env: Env<'_>, pointers: u32, bytes: u32) -> i32 {
-    let vars = env.data().wasi.env.iter();
+    let vars = env.data().given.wasi.env.iter();
     errno(store_strings(
         &env,
         vars.map(|(k, v)| format!("{k}={v}\0")),

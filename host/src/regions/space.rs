@@ -141,7 +141,10 @@ impl Space {
     /// Lets the guest at a region. Only while it does not run: the range may have
     /// been another region's.
     pub(crate) fn grant(self: &Arc<Self>, region: &Region, access: Access) -> Result<(), Error> {
-        let shared = region.shared();
+        self.grant_shared(region.shared(), access)
+    }
+
+    fn grant_shared(self: &Arc<Self>, shared: &Arc<Shared>, access: Access) -> Result<(), Error> {
         if access == Access::ReadWrite && matches!(shared.bytes, Bytes::File(..)) {
             return Err(Error::RegionReadOnly);
         }
@@ -170,6 +173,22 @@ impl Space {
         drop(granted);
         let holder: Weak<Self> = Arc::downgrade(self);
         shared.granted_to(holder);
+        Ok(())
+    }
+
+    /// Lets the guest at the regions that another one has, and that are alive.
+    pub(crate) fn grant_all_of(self: &Arc<Self>, other: &Self) -> Result<(), Error> {
+        let granted = other.lock();
+        let grants = granted.grants.values();
+        let grants: Vec<_> = grants.map(|g| (Arc::clone(&g.shared), g.access)).collect();
+        drop(granted);
+        for (shared, access) in grants {
+            self.grant_shared(&shared, access)?;
+            // If it is dropped from now on, that finds this guest as well.
+            if slots::is_stale(shared.tag()) {
+                self.revoke(shared.tag());
+            }
+        }
         Ok(())
     }
 

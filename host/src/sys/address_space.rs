@@ -121,6 +121,50 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Maps the whole pages of `file` over `range`, which is committed. What is written
+    /// there stays in this space.
+    pub(super) fn map_privately(&self, range: Range<usize>, file: &File) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut pages = self.lock(&range);
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+        let start = self.address(range.start);
+        // SAFETY: as for `map`.
+        unsafe { rustix::mm::mmap(start, range.len(), access, flags, file, 0) }?;
+        pages.set(range, Some(Protection::ReadWrite));
+        Ok(())
+    }
+
+    /// Makes the first `len` bytes what they were when they were committed or mapped
+    /// privately, and takes away all that is behind them. `false` if it cannot: the space
+    /// may be used no more.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn restore(&mut self, len: usize) -> bool {
+        let mut pages = self.lock(&(0..len));
+        let end = pages.end().max(len);
+        let writable = |protection| protection == Protection::ReadWrite;
+        if !pages.all(0..len, writable) {
+            return false;
+        }
+        if end > len {
+            if reserve_at(self.address(len), end - len).is_err() {
+                return false;
+            }
+            pages.set(len..end, None);
+        }
+        let advice = rustix::mm::Advice::LinuxDontNeed;
+        // SAFETY: `lock` has checked that the range is inside the reservation. All of it is
+        // private, as windows are behind it; and Rust holds no reference into it.
+        len == 0 || unsafe { rustix::mm::madvise(self.address(0), len, advice) }.is_ok()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn restore(&mut self, _: usize) -> bool {
+        false
+    }
+
     /// Makes `range` a copy of `bytes`, with zeros behind them, for reading.
     pub(crate) fn copy_in(&self, range: Range<usize>, bytes: &[u8]) -> io::Result<()> {
         assert!(bytes.len() <= range.len(), "the bytes fit");

@@ -1,6 +1,7 @@
 //! An address space as the engine's linear memory.
 
 use super::address_space::AddressSpace;
+use super::image::Image;
 use std::cell::UnsafeCell;
 use std::io;
 use std::ops::Range;
@@ -27,23 +28,60 @@ pub(crate) struct MemoryState {
     refused: AtomicBool,
     /// Whether the next growth makes room for a window and stays unmapped.
     for_window: AtomicBool,
+    /// What it begins with, and how many pages it has then.
+    image: Option<Arc<Image>>,
+    first_pages: u32,
+    /// How many segments the engine will write that are in the image already.
+    unwritten: AtomicU32,
 }
 
 impl MemoryState {
     /// A memory of `pages`, which may become `limit` pages without its windows.
-    pub(crate) fn new(pages: u32, limit: u32) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(pages: u32, limit: u32, image: Option<Arc<Image>>) -> io::Result<Arc<Self>> {
         let guard =
             usize::try_from(MemoryStyle::static_offset_guard_size()).map_err(io::Error::other)?;
         let space = AddressSpace::reserve(MemoryStyle::static_bound().bytes().0 + guard)?;
-        space.commit(0..pages as usize * WASM_PAGE_SIZE)?;
-        Ok(Arc::new(Self {
+        let len = pages as usize * WASM_PAGE_SIZE;
+        space.commit(0..len)?;
+        // The engine says what is wrong with segments that do not fit.
+        let image = image.filter(|image| image.range.end <= len);
+        if let Some(image) = &image {
+            space.map_privately(image.range.clone(), &image.file)?;
+        }
+        Ok(Arc::new(Self::over(space, pages, limit, image)))
+    }
+
+    fn over(space: AddressSpace, pages: u32, limit: u32, image: Option<Arc<Image>>) -> Self {
+        Self {
             space,
             pages: AtomicU32::new(pages),
             window_pages: AtomicU32::new(0),
             limit,
             refused: AtomicBool::new(false),
             for_window: AtomicBool::new(false),
-        }))
+            unwritten: AtomicU32::new(image.as_ref().map_or(0, |image| image.segments)),
+            image,
+            first_pages: pages,
+        }
+    }
+
+    /// Makes it what it was when it was new, if nobody else has it; `None` if it cannot
+    /// be used again. Only what was touched costs time.
+    pub(crate) fn restore(self: Arc<Self>) -> Option<Self> {
+        let Self {
+            mut space,
+            limit,
+            image,
+            first_pages: pages,
+            ..
+        } = Arc::into_inner(self)?;
+        let restored = space.restore(pages as usize * WASM_PAGE_SIZE);
+        restored.then(|| Self::over(space, pages, limit, image))
+    }
+
+    /// The same, for a guest with another limit.
+    pub(super) fn with_limit(self, limit: u32) -> Arc<Self> {
+        Arc::new(Self { limit, ..self })
     }
 
     /// The region space: all of 4 GiB, and nothing mapped yet.
@@ -52,14 +90,8 @@ impl MemoryState {
     /// writes use this memory, with small constant offsets.
     pub(crate) fn region_space() -> io::Result<Arc<Self>> {
         let pages = MemoryStyle::static_bound();
-        Ok(Arc::new(Self {
-            space: AddressSpace::reserve(pages.bytes().0 + WASM_PAGE_SIZE)?,
-            pages: AtomicU32::new(pages.0),
-            window_pages: AtomicU32::new(0),
-            limit: pages.0,
-            refused: AtomicBool::new(false),
-            for_window: AtomicBool::new(false),
-        }))
+        let space = AddressSpace::reserve(pages.bytes().0 + WASM_PAGE_SIZE)?;
+        Ok(Arc::new(Self::over(space, pages.0, pages.0, None)))
     }
 
     /// The addresses that are reserved for it.
@@ -210,6 +242,12 @@ impl vm::LinearMemory for LinearMemory {
     // A data segment may not fault, nor may its copy be interrupted: locks are held
     // meanwhile, the engine's and the address space's.
     unsafe fn initialize_with_data(&self, start: usize, data: &[u8]) -> Result<(), Trap> {
+        // The engine writes the active segments first, each once.
+        let left = &self.state.unwritten;
+        if left.load(Ordering::Relaxed) > 0 {
+            left.fetch_sub(1, Ordering::Relaxed);
+            return Ok(());
+        }
         let copied = vm::on_host_stack(|| self.state.space.write(start, data));
         copied.map_err(|_| Trap::lib(TrapCode::HeapAccessOutOfBounds))
     }

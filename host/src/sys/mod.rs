@@ -5,6 +5,7 @@
 //! - `arena`: the pages that they are in.
 //! - `AddressSpace`: a reserved range of addresses that bytes are mapped into,
 //!   and that knows which of its pages may be touched.
+//! - [`Image`]: the first state of a module's memory.
 //! - [`MemoryState`]: an address space as the engine's linear memory.
 //! - [`GuestTunables`]: what makes the engine use such memories.
 //! - [`Words`]: what a guest's own code looks at.
@@ -21,6 +22,7 @@ mod arena;
 mod cache;
 pub(crate) mod faults;
 pub(crate) mod fork;
+mod image;
 mod memory;
 mod pages;
 mod ranges;
@@ -31,10 +33,11 @@ mod words;
 
 pub(crate) use address_space::{AddressSpace, Inaccessible, Protection};
 pub(crate) use cache::{Cache, Key, from_artifact};
+pub(crate) use image::Image;
 pub(crate) use memory::{MemoryCell, MemoryState};
 pub(crate) use pages::{page_size, whole_pages};
 pub(crate) use ranges::FreeList;
 pub(crate) use shared::SharedBytes;
 pub use shared::{Slice, SliceMut};
-pub(crate) use tunables::{Bounds, GuestTunables};
+pub(crate) use tunables::{Bounds, GuestTunables, Origin};
 pub(crate) use words::Words;

@@ -1,5 +1,6 @@
 //! The engine's memories and tables: ours, within a guest's limits.
 
+use super::image::Image;
 use super::memory::{LinearMemory, MemoryCell, MemoryState};
 use super::words::{Words, WordsMemory, words_type};
 use std::io;
@@ -22,6 +23,15 @@ pub(crate) struct Bounds {
     pub(crate) stack: Option<usize>,
 }
 
+/// What a guest's memory is made from.
+#[derive(Default)]
+pub(crate) struct Origin {
+    /// What it begins with, if that is known.
+    pub(crate) image: Option<Arc<Image>>,
+    /// One of the same module's that was used, and is what it was when it was new.
+    pub(crate) restored: Option<MemoryState>,
+}
+
 /// Has the engine use our memories, within the guest's limits.
 #[derive(Clone)]
 pub(crate) struct GuestTunables(Arc<Inner>);
@@ -31,13 +41,14 @@ struct Inner {
     config: VMConfig,
     bounds: Bounds,
     memory: MemoryCell,
+    origin: Mutex<Origin>,
     /// What the next host memory is.
     next: Mutex<Option<VMMemory>>,
 }
 
 impl GuestTunables {
     /// The guest's memory will be in `memory`.
-    pub(crate) fn new(bounds: Bounds, memory: MemoryCell) -> Self {
+    pub(crate) fn new(bounds: Bounds, memory: MemoryCell, origin: Origin) -> Self {
         const SMALLEST_STACK: usize = 64 << 10;
         Self(Arc::new(Inner {
             base: BaseTunables::new(),
@@ -46,13 +57,19 @@ impl GuestTunables {
             },
             bounds,
             memory,
+            origin: Mutex::new(origin),
             next: Mutex::new(None),
         }))
     }
 
     /// The guest's memory: there is but one.
     pub(crate) fn guest_memory(&self, ty: &MemoryType) -> io::Result<Arc<MemoryState>> {
-        let state = MemoryState::new(ty.minimum.0, self.0.bounds.memory_pages)?;
+        let limit = self.0.bounds.memory_pages;
+        let origin = std::mem::take(&mut *self.0.origin.lock().expect("no panic under this lock"));
+        let state = match origin.restored {
+            Some(restored) => restored.with_limit(limit),
+            None => MemoryState::new(ty.minimum.0, limit, origin.image)?,
+        };
         let _ = self.0.memory.set(Arc::clone(&state));
         Ok(state)
     }

@@ -100,8 +100,12 @@ pub enum Error {
         /// What does not fit.
         mismatch: Mismatch,
     },
-    /// A function was called for another guest than the one that it is of.
-    #[error("the function is another guest's: each guest gives its own, with Guest::function")]
+    /// A function was called for another guest than the one that it is of, or for one that
+    /// was reset meanwhile.
+    #[error(
+        "the function is another guest's, or was looked up before this one was reset: each \
+         gives its own, with Guest::function"
+    )]
     OtherGuest,
     /// An argument that cannot be encoded.
     #[error("argument {index} of {function} cannot be encoded: {problem}")]
@@ -147,6 +151,22 @@ pub enum Error {
         function: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// The guest ended in the middle of an earlier call: by a trap, a panic, its limits or
+    /// by itself. Its memory is as that call left it, so it runs no more until
+    /// [`crate::Guest::reset`].
+    #[error("the guest ended in an earlier call, and has to be reset before it runs again: {was}")]
+    Poisoned {
+        /// What it ended in, in that error's words.
+        was: String,
+    },
+    /// All guests of a [`crate::Pool`] were in use for as long as one waits.
+    #[error("all {guests} guests of the pool were in use for {wait:?}")]
+    PoolBusy {
+        /// How many it has.
+        guests: usize,
+        /// How long this waited.
+        wait: Duration,
     },
     /// A guest and functions of the host's call each other without end.
     #[error("{0} calls are within each other: a guest and the host's functions call each other")]

@@ -6,7 +6,7 @@ use genkan::build_guest::{self, LinkSettings, Memory, PanicMode, Request};
 use genkan::compile::Settings;
 use genkan::shell::Shell;
 use genkan::toolchain;
-use genkan_host::{Engine, Guest, Module};
+use genkan_host::{Engine, Error, Guest, Module, Results, Value};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use xtask::repository::Checkout;
@@ -100,6 +100,15 @@ pub fn load(path: &Path) -> Module {
 /// An instance of a module in text form.
 pub fn wat(text: &str) -> Guest {
     Guest::new(&Engine::default().compile(text.as_bytes()).unwrap()).unwrap()
+}
+
+/// Calls a function of a guest's, which is made anew if that ended it.
+pub fn call<R: Results>(guest: &mut Guest, name: &str, args: &[Value]) -> Result<R, Error> {
+    let result = guest.call(name, args);
+    if result.is_err() {
+        guest.reset().unwrap();
+    }
+    result
 }
 
 /// The error with its causes, as the command line prints it.
