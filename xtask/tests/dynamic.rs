@@ -138,7 +138,7 @@ fn what_is_not_position_independent_is_named() {
     let ran = linkers::ours(folder.path(), &arguments.map(str::to_owned));
     assert!(ran.module.is_none());
     for text in [
-        "side.o: relocation MemoryAddrLeb cannot be used against symbol `side_data`",
+        "side.o: relocation R_WASM_MEMORY_ADDR_LEB cannot be used against symbol `side_data`",
         "recompile with -fPIC",
         "warning: creating shared libraries, with -shared, is not yet stable",
     ] {

@@ -33,8 +33,8 @@ struct Linker {
 impl Linker {
     /// What it says of itself, with its name before, where that is missing.
     fn version(&self) -> String {
-        if self.name == "genkan" {
-            return format!("genkan {}", env!("CARGO_PKG_VERSION"));
+        if self.name.starts_with("genkan") {
+            return format!("{} {}", self.name, env!("CARGO_PKG_VERSION"));
         }
         let mut command = Command::new(&self.program);
         let output = command.args(&self.prefix).arg("--version").output();
@@ -194,13 +194,20 @@ fn toolchain() -> anyhow::Result<Toolchain> {
     .with_context(|| format!("no rustc with the std of {}", inputs::TARGET))
 }
 
-/// genkan first, then the others that are here.
+/// genkan with wasm-ld's layout first, then with its own, then the others that are
+/// here.
 fn linkers(toolchain: &Toolchain, skipped: &mut Vec<String>) -> anyhow::Result<Vec<Linker>> {
-    let mut linkers = vec![Linker {
-        name: "genkan".into(),
-        program: std::env::current_exe()?,
-        prefix: vec!["link".into()],
-    }];
+    let ours = |name: &str, prefix: &[&str]| -> anyhow::Result<Linker> {
+        Ok(Linker {
+            name: name.into(),
+            program: std::env::current_exe()?,
+            prefix: prefix.iter().copied().map(str::to_owned).collect(),
+        })
+    };
+    let mut linkers = vec![
+        ours("genkan", &["link"])?,
+        ours("genkan-lean", &["link", "--lean"])?,
+    ];
     let flavor = || vec!["-flavor".to_owned(), "wasm".to_owned()];
     let rust_lld = toolchain
         .sysroot

@@ -445,7 +445,7 @@ impl<'a> Object<'a> {
     ) -> Errors {
         self.name.damaged(Damage::Relocation {
             section: section.to_owned(),
-            ty: format!("{:?}", relocation.ty),
+            ty: relocation::name(relocation.ty),
             offset: relocation.offset,
             misfit,
         })

@@ -96,6 +96,22 @@ fn leb(bytes: &mut &[u8]) -> Option<(u64, u32)> {
     None
 }
 
+/// The name that LLVM's `WasmRelocs.def` gives a type.
+pub fn name(ty: RelocationType) -> String {
+    if ty == RelocationType::EventIndexLeb {
+        return "R_WASM_TAG_INDEX_LEB".to_owned();
+    }
+    // wasmparser's names are LLVM's, in another case.
+    let mut name = "R_WASM".to_owned();
+    for letter in format!("{ty:?}").chars() {
+        if letter.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
 /// What a relocation may refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refers {
@@ -252,6 +268,19 @@ pub fn is_operand(relocation: &Relocation, contents: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_llvms() {
+        use RelocationType::*;
+        for (ty, expected) in [
+            (FunctionIndexLeb, "R_WASM_FUNCTION_INDEX_LEB"),
+            (TableIndexRelSleb64, "R_WASM_TABLE_INDEX_REL_SLEB64"),
+            (MemoryAddrLocrelI32, "R_WASM_MEMORY_ADDR_LOCREL_I32"),
+            (EventIndexLeb, "R_WASM_TAG_INDEX_LEB"),
+        ] {
+            assert_eq!(name(ty), expected);
+        }
+    }
 
     const ENCODINGS: [Encoding; 6] = [
         Encoding::Unsigned,

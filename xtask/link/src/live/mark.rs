@@ -542,7 +542,7 @@ fn absolute(resolution: &Resolution, symbol: Within<ObjSymbol>, relocation: &Rel
     let object = resolution.object(symbol.object);
     Error::NotPositionIndependent {
         origin: object.name.into(),
-        ty: format!("{:?}", relocation.ty),
+        ty: relocation::name(relocation.ty),
         symbol: object.symbols[symbol.index].name.to_owned(),
     }
 }
