@@ -202,6 +202,43 @@ impl WasmtimeRead {
     }
 }
 
+/// A guest with data that writes 64 KiB.
+pub const TOUCH: &str = r#"(module (memory (export "memory") 16)
+    (data (i32.const 1024) "some data, which is there for each instance")
+    (global $calls (mut i32) (i32.const 0))
+    (table 10 funcref) (elem (i32.const 1) $touch)
+    (func $touch (export "touch")
+        (global.set $calls (i32.const 1))
+        (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536))))"#;
+
+/// wasmtime's pooling allocator.
+pub struct WasmtimePool {
+    engine: wasmtime::Engine,
+    instance: wasmtime::InstancePre<()>,
+}
+
+impl WasmtimePool {
+    pub fn new() -> Result<Self> {
+        let mut pool = wasmtime::PoolingAllocationConfig::default();
+        pool.total_core_instances(8)
+            .total_memories(8)
+            .total_tables(8);
+        let mut config = wasmtime::Config::new();
+        config.allocation_strategy(wasmtime::InstanceAllocationStrategy::Pooling(pool));
+        let engine = wasmtime::Engine::new(&config)?;
+        let module = wasmtime::Module::new(&engine, wat::parse_str(TOUCH)?)?;
+        let instance = wasmtime::Linker::new(&engine).instantiate_pre(&module)?;
+        Ok(Self { engine, instance })
+    }
+
+    pub fn take(&self) -> Result<(wasmtime::Store<()>, wasmtime::TypedFunc<(), ()>)> {
+        let mut store = wasmtime::Store::new(&self.engine, ());
+        let instance = self.instance.instantiate(&mut store)?;
+        let touch = instance.get_typed_func(&mut store, "touch")?;
+        Ok((store, touch))
+    }
+}
+
 /// The memo's guest in nothing but wasmer: a store, a memory and a host function.
 pub struct BareWasmer {
     engine: wasmer::Engine,

@@ -8,7 +8,7 @@ mod guests;
 mod measure;
 
 use anyhow::{Result, ensure};
-use genkan_host::{Access, Engine, Error, Guest, Limits, Region, Setup};
+use genkan_host::{Access, Engine, Error, Guest, Limits, Pool, PoolLimits, Region, Setup};
 use measure::{Comparison, Floor, compare, faults};
 use std::hint::black_box;
 use std::path::Path;
@@ -38,6 +38,7 @@ fn report(json: bool) -> Result<()> {
     rows.extend(window()?);
     rows.push(read_into()?);
     rows.push(instantiate()?);
+    rows.push(pool()?);
     rows.push(cold_start()?);
     rows.extend(limits()?);
     if json {
@@ -248,6 +249,49 @@ fn read_into() -> Result<Comparison> {
     )
 }
 
+/// Instances from a pool, which write 64 KiB of 1 MiB: how long it takes to get one and to
+/// give it back.
+fn pool() -> Result<Comparison> {
+    const COUNT: usize = 1000;
+    let module = Engine::default().compile(guests::TOUCH.as_bytes())?;
+    let pool = Pool::new(&module, PoolLimits::new().guests(1));
+    let mut ours = || -> Result<f64> {
+        let mut took = Duration::ZERO;
+        for _ in 0..COUNT {
+            let start = Instant::now();
+            let mut guest = pool.take(Setup::default())?;
+            took += start.elapsed();
+            guest.call::<()>("touch", ())?;
+            let start = Instant::now();
+            drop(guest);
+            took += start.elapsed();
+        }
+        Ok(nanoseconds(took, COUNT) / 1000.0)
+    };
+    let pool = guests::WasmtimePool::new()?;
+    let mut theirs = || -> Result<f64> {
+        let mut took = Duration::ZERO;
+        for _ in 0..COUNT {
+            let start = Instant::now();
+            let (mut store, touch) = pool.take()?;
+            took += start.elapsed();
+            touch.call(&mut store, ())?;
+            let start = Instant::now();
+            drop(store);
+            took += start.elapsed();
+        }
+        Ok(nanoseconds(took, COUNT) / 1000.0)
+    };
+    compare(
+        "a fresh instance of a pool's, 64 KiB of 1 MiB touched; wasmtime's pool",
+        "µs",
+        Floor::AtMost(1.0),
+        15,
+        &mut ours,
+        &mut theirs,
+    )
+}
+
 /// A thousand instances, each with a region; and a thousand bare ones.
 fn instantiate() -> Result<Comparison> {
     const COUNT: usize = 1000;
@@ -398,7 +442,7 @@ fn lateness() -> Result<Comparison> {
         let start = Instant::now();
         let ended = guest.call::<()>("run", &[]);
         let time = start.elapsed();
-        ensure!(matches!(ended, Err(Error::Deadline(_))), "{ended:?}");
+        ensure!(matches!(ended, Err(Error::Deadline { .. })), "{ended:?}");
         late.push((time - limit).as_secs_f64() * 1e3);
     }
     late.sort_by(f64::total_cmp);
