@@ -23,6 +23,36 @@ pub const READ_LOOP: &str = r#"(module
                 (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
         (local.get $sum)))"#;
 
+/// How many loads `PLAIN_READS` does.
+pub const PLAIN_READ_COUNT: i32 = 500_000;
+
+/// The same, from its own memory.
+pub const PLAIN_READS: &str = r#"(module
+    (memory 1)
+    (func (export "run") (result i32)
+        (local $sum i32) (local $n i32) (local $at i32)
+        (local.set $n (i32.const 500000))
+        (loop $next
+            (local.set $sum (i32.add (local.get $sum) (i32.load8_u (local.get $at))))
+            (local.set $at (i32.and (local.get $n) (i32.const 0xffff)))
+            (br_if $next
+                (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (local.get $sum)))"#;
+
+/// Adds up the 64-bit words of a region.
+pub const READ_SUM: &str = r#"(module
+    (import "genkan" "read_u64" (func $read (param i64 i32) (result i64)))
+    (func (export "run") (param $pointer i64) (param $len i32) (result i64)
+        (local $at i32) (local $sum i64)
+        (loop $next
+            (local.set $sum
+                (i64.add (local.get $sum) (call $read (local.get $pointer) (local.get $at))))
+            (br_if $next
+                (i32.lt_u
+                    (local.tee $at (i32.add (local.get $at) (i32.const 8)))
+                    (local.get $len))))
+        (local.get $sum)))"#;
+
 /// Maps a window, and adds up the 64-bit words that it shows, with SIMD.
 pub const WINDOW: &str = r#"(module
     (import "env" "memory" (memory 0))
@@ -169,6 +199,43 @@ impl WasmtimeRead {
         Ok(self
             .run
             .call(&mut self.store, (bytes.as_ptr() as i64, calls))?)
+    }
+}
+
+/// A guest with data that writes 64 KiB.
+pub const TOUCH: &str = r#"(module (memory (export "memory") 16)
+    (data (i32.const 1024) "some data, which is there for each instance")
+    (global $calls (mut i32) (i32.const 0))
+    (table 10 funcref) (elem (i32.const 1) $touch)
+    (func $touch (export "touch")
+        (global.set $calls (i32.const 1))
+        (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536))))"#;
+
+/// wasmtime's pooling allocator.
+pub struct WasmtimePool {
+    engine: wasmtime::Engine,
+    instance: wasmtime::InstancePre<()>,
+}
+
+impl WasmtimePool {
+    pub fn new() -> Result<Self> {
+        let mut pool = wasmtime::PoolingAllocationConfig::default();
+        pool.total_core_instances(8)
+            .total_memories(8)
+            .total_tables(8);
+        let mut config = wasmtime::Config::new();
+        config.allocation_strategy(wasmtime::InstanceAllocationStrategy::Pooling(pool));
+        let engine = wasmtime::Engine::new(&config)?;
+        let module = wasmtime::Module::new(&engine, wat::parse_str(TOUCH)?)?;
+        let instance = wasmtime::Linker::new(&engine).instantiate_pre(&module)?;
+        Ok(Self { engine, instance })
+    }
+
+    pub fn take(&self) -> Result<(wasmtime::Store<()>, wasmtime::TypedFunc<(), ()>)> {
+        let mut store = wasmtime::Store::new(&self.engine, ());
+        let instance = self.instance.instantiate(&mut store)?;
+        let touch = instance.get_typed_func(&mut store, "touch")?;
+        Ok((store, touch))
     }
 }
 

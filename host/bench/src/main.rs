@@ -8,7 +8,7 @@ mod guests;
 mod measure;
 
 use anyhow::{Result, ensure};
-use genkan_host::{Access, Engine, Error, Guest, Limits, Region, Setup};
+use genkan_host::{Access, Engine, Error, Guest, Limits, Pool, PoolLimits, Region, Setup};
 use measure::{Comparison, Floor, compare, faults};
 use std::hint::black_box;
 use std::path::Path;
@@ -34,9 +34,11 @@ fn main() -> Result<()> {
 fn report(json: bool) -> Result<()> {
     let mut rows = Vec::new();
     rows.extend(reads()?);
+    rows.push(read_sum()?);
     rows.extend(window()?);
     rows.push(read_into()?);
     rows.push(instantiate()?);
+    rows.push(pool()?);
     rows.push(cold_start()?);
     rows.extend(limits()?);
     if json {
@@ -84,6 +86,8 @@ fn reads() -> Result<Vec<Comparison>> {
         ensure!(sum == 3 * CALLS, "a wrong sum: {sum}");
         Ok(nanoseconds(time, CALLS as usize))
     };
+    let mut plain = program(guests::PLAIN_READS, &Limits::new())?;
+    let mut plain = || Ok(plain()? * 1e6 / f64::from(guests::PLAIN_READ_COUNT));
     Ok(vec![
         compare(
             "checked read, per call; the memo's raw one in wasmer",
@@ -96,12 +100,53 @@ fn reads() -> Result<Vec<Comparison>> {
         compare(
             "checked read, per call; a raw one in wasmtime 47",
             "ns",
-            Floor::AtMost(1.0),
+            Floor::AtMost(0.45),
             ROUNDS,
             &mut ours,
             &mut wasmtime,
         )?,
+        compare(
+            "checked read, in a loop; a load of the guest's own memory",
+            "ns",
+            Floor::AtMost(2.5),
+            ROUNDS,
+            &mut ours,
+            &mut plain,
+        )?,
     ])
+}
+
+/// A sum over a region by checked reads of 8 bytes.
+fn read_sum() -> Result<Comparison> {
+    let region = filled(BIG)?;
+    let module = Engine::default().compile(guests::READ_SUM.as_bytes())?;
+    let mut guest = Guest::new(&module)?;
+    guest.grant(&region, Access::Read)?;
+    let expected = native_sum(&region.as_slice()?);
+    let mut ours = || -> Result<f64> {
+        let args = [region.pointer().into(), (BIG as i32).into()];
+        let start = Instant::now();
+        let sum: u64 = guest.call("run", &args)?;
+        let time = start.elapsed();
+        ensure!(sum == expected, "a wrong sum: {sum}");
+        Ok(time.as_secs_f64() * 1e3)
+    };
+    let mut native = || -> Result<f64> {
+        let bytes = region.as_slice()?;
+        let start = Instant::now();
+        let sum = native_sum(black_box(&bytes));
+        let time = start.elapsed();
+        ensure!(sum == expected, "a wrong sum: {sum}");
+        Ok(time.as_secs_f64() * 1e3)
+    };
+    compare(
+        "sum of u64 by read_u64 over 256 MiB; native on the same bytes",
+        "ms",
+        Floor::AtMost(4.0),
+        15,
+        &mut ours,
+        &mut native,
+    )
 }
 
 /// A window of 256 MiB: how long it takes to have, and how fast it is.
@@ -201,6 +246,49 @@ fn read_into() -> Result<Comparison> {
         15,
         &mut ours,
         &mut native,
+    )
+}
+
+/// Instances from a pool, which write 64 KiB of 1 MiB: how long it takes to get one and to
+/// give it back.
+fn pool() -> Result<Comparison> {
+    const COUNT: usize = 1000;
+    let module = Engine::default().compile(guests::TOUCH.as_bytes())?;
+    let pool = Pool::new(&module, PoolLimits::new().guests(1));
+    let mut ours = || -> Result<f64> {
+        let mut took = Duration::ZERO;
+        for _ in 0..COUNT {
+            let start = Instant::now();
+            let mut guest = pool.take(Setup::default())?;
+            took += start.elapsed();
+            guest.call::<()>("touch", ())?;
+            let start = Instant::now();
+            drop(guest);
+            took += start.elapsed();
+        }
+        Ok(nanoseconds(took, COUNT) / 1000.0)
+    };
+    let pool = guests::WasmtimePool::new()?;
+    let mut theirs = || -> Result<f64> {
+        let mut took = Duration::ZERO;
+        for _ in 0..COUNT {
+            let start = Instant::now();
+            let (mut store, touch) = pool.take()?;
+            took += start.elapsed();
+            touch.call(&mut store, ())?;
+            let start = Instant::now();
+            drop(store);
+            took += start.elapsed();
+        }
+        Ok(nanoseconds(took, COUNT) / 1000.0)
+    };
+    compare(
+        "a fresh instance of a pool's, 64 KiB of 1 MiB touched; wasmtime's pool",
+        "µs",
+        Floor::AtMost(1.0),
+        15,
+        &mut ours,
+        &mut theirs,
     )
 }
 
@@ -354,7 +442,7 @@ fn lateness() -> Result<Comparison> {
         let start = Instant::now();
         let ended = guest.call::<()>("run", &[]);
         let time = start.elapsed();
-        ensure!(matches!(ended, Err(Error::Deadline(_))), "{ended:?}");
+        ensure!(matches!(ended, Err(Error::Deadline { .. })), "{ended:?}");
         late.push((time - limit).as_secs_f64() * 1e3);
     }
     late.sort_by(f64::total_cmp);

@@ -2,7 +2,7 @@
 
 use super::plain::plain;
 use crate::abi;
-use crate::rewrite::{self, Checks};
+use crate::rewrite::{self, Pass};
 #[cfg(target_os = "linux")]
 use crate::sys::apart::{Ended, apart};
 use crate::sys::{Cache, Key, from_artifact};
@@ -62,12 +62,12 @@ impl Compiler {
     }
 
     /// Compiles what the pass makes of a module, or takes that from the cache.
-    pub(super) fn compile(&self, bytes: &[u8], checks: Checks) -> Result<Compiled, Error> {
+    pub(super) fn compile(&self, bytes: &[u8], pass: Pass) -> Result<Compiled, Error> {
         let wasmer = engine();
-        let module = self.cached(&wasmer, bytes, checks.key(), || {
-            let rewritten = rewrite::rewrite(bytes, checks)?;
+        let module = self.cached(&wasmer, bytes, &pass.key(), || {
+            let rewritten = rewrite::rewrite(bytes, pass)?;
             let rewritten = rewritten.bytes.as_deref().unwrap_or(bytes);
-            let plain = plain(rewritten, &name(bytes, checks));
+            let plain = plain(rewritten, &name(bytes, pass));
             let bytes = &plain.map_err(|e| Error::Compile(Box::new(e)))?.bytes;
             match self.0.limits {
                 Some(limits) => compile_apart(&wasmer, bytes, limits),
@@ -129,10 +129,10 @@ impl Compiler {
     }
 }
 
-/// What the engine calls a module with these checks: its frames have it.
-fn name(module: &[u8], checks: Checks) -> String {
+/// What the engine calls what the pass makes of a module: its frames have it.
+fn name(module: &[u8], pass: Pass) -> String {
     use std::fmt::Write;
-    let mut name = format!("genkan guest {} ", checks.number());
+    let mut name = format!("genkan guest {} ", pass.number());
     for byte in &Sha256::digest(module)[..16] {
         let _ = write!(name, "{byte:02x}");
     }

@@ -1,4 +1,4 @@
-//! A module, compiled once for each set of checks that its guests need.
+//! A module, compiled once for each way in which the pass rewrites it for its guests.
 
 use super::compiler::{Compiled, Compiler};
 use super::data;
@@ -6,7 +6,7 @@ use super::frames;
 use super::plain::plain;
 use crate::backtrace::{Origin, RawFrame};
 use crate::calls::Declarations;
-use crate::rewrite::{self, Checks, Layout};
+use crate::rewrite::{self, Checks, Layout, Pass};
 use crate::sys::Image;
 use crate::sys::stack::Addresses;
 use crate::types::{Error, Limits, Signature};
@@ -25,8 +25,8 @@ struct Inner {
     imports: usize,
     /// Its functions that say their types.
     declared: Declarations,
-    /// By the checks' numbers.
-    variants: [OnceLock<Variant>; 4],
+    /// By the numbers of what the pass does.
+    variants: [OnceLock<Variant>; 8],
     /// What its memory begins with, once somebody asked.
     image: OnceLock<Option<Arc<Image>>>,
 }
@@ -36,7 +36,9 @@ pub(crate) struct Variant {
     pub(crate) module: wasmer::Module,
     /// The engine that holds its code.
     pub(crate) wasmer: wasmer::Engine,
-    pub(crate) checks: Checks,
+    pub(crate) pass: Pass,
+    /// How many memories the pass added to those that are imported.
+    added_memories: usize,
     way_back: OnceLock<WayBack>,
 }
 
@@ -48,21 +50,27 @@ struct WayBack {
 }
 
 impl Variant {
+    /// Whether its code reads and writes regions itself.
+    pub(crate) fn inlines(&self) -> bool {
+        self.added_memories > usize::from(self.pass.checks != Checks::none())
+    }
+
     /// The guest's own memories.
     pub(crate) fn guest_memories(&self) -> impl Iterator<Item = wasmer::MemoryType> {
         let info = self.module.info();
-        // The host's words are the last one that is imported.
-        let words = (self.checks != Checks::none()).then(|| info.num_imported_memories - 1);
+        // Those that the pass added are the last ones that are imported.
+        let imported = info.num_imported_memories;
+        let added = imported - self.added_memories..imported;
         let memories: Vec<_> = info.memories.values().copied().enumerate().collect();
         let own = memories.into_iter();
-        own.filter_map(move |(index, ty)| (Some(index) != words).then_some(ty))
+        own.filter_map(move |(index, ty)| (!added.contains(&index)).then_some(ty))
     }
 }
 
 /// A variant of a module: where its frames come from.
 pub(crate) struct VariantOrigin {
     module: Module,
-    checks: Checks,
+    pass: Pass,
 }
 
 impl Origin for VariantOrigin {
@@ -71,7 +79,7 @@ impl Origin for VariantOrigin {
     }
 
     fn frame(&self, compiled: RawFrame) -> Option<RawFrame> {
-        let variant = self.module.variant(self.checks).ok()?;
+        let variant = self.module.variant(self.pass).ok()?;
         let WayBack { layout, moved } = self.module.way_back(variant);
         Some(RawFrame {
             function: layout.function(compiled.function)?,
@@ -85,16 +93,16 @@ impl Origin for VariantOrigin {
 }
 
 impl VariantOrigin {
-    pub(crate) fn new(module: &Module, checks: Checks) -> Arc<Self> {
+    pub(crate) fn new(module: &Module, pass: Pass) -> Arc<Self> {
         Arc::new(Self {
             module: module.clone(),
-            checks,
+            pass,
         })
     }
 
     /// What the engine calls it.
     pub(crate) fn name(&self) -> &str {
-        let variant = self.module.variant(self.checks).ok();
+        let variant = self.module.variant(self.pass).ok();
         variant.and_then(|it| it.module.name()).unwrap_or_default()
     }
 }
@@ -122,7 +130,7 @@ impl Module {
             variants: Default::default(),
             image: OnceLock::new(),
         }));
-        module.variant(checks)?;
+        module.variant(Pass::inlining(checks))?;
         Ok(module)
     }
 
@@ -133,19 +141,24 @@ impl Module {
     /// # Errors
     /// [`Error::Compile`].
     pub fn prepare(&self, limits: &Limits) -> Result<(), Error> {
-        self.variant(Checks::of(limits)).map(drop)
+        self.variant(Pass::inlining(Checks::of(limits))).map(drop)
     }
 
-    pub(crate) fn variant(&self, checks: Checks) -> Result<&Variant, Error> {
-        let cell = &self.0.variants[checks.number()];
+    pub(crate) fn variant(&self, pass: Pass) -> Result<&Variant, Error> {
+        let cell = &self.0.variants[pass.number()];
         if let Some(variant) = cell.get() {
             return Ok(variant);
         }
-        let Compiled { module, wasmer } = self.0.compiler.compile(&self.0.bytes, checks)?;
+        let Compiled { module, wasmer } = self.0.compiler.compile(&self.0.bytes, pass)?;
+        let added = module.imports().skip(self.0.imports);
+        let added_memories = added
+            .filter(|import| matches!(import.ty(), wasmer::ExternType::Memory(_)))
+            .count();
         Ok(cell.get_or_init(|| Variant {
             module,
             wasmer,
-            checks,
+            added_memories,
+            pass,
             way_back: OnceLock::new(),
         }))
     }
@@ -176,16 +189,16 @@ impl Module {
         &self.0.compiler
     }
 
-    /// How many of a variant's imports are the guest's own: the first.
-    pub(crate) fn imports(&self) -> usize {
-        self.0.imports
+    /// What it imports itself.
+    pub(crate) fn imports(&self) -> Vec<wasmer::ImportType> {
+        self.any().module.imports().take(self.0.imports).collect()
     }
 
     fn way_back<'a>(&self, variant: &'a Variant) -> &'a WayBack {
         // The pass does the same again as when it was compiled, by whomever.
         variant.way_back.get_or_init(|| {
             let bytes = &self.0.bytes;
-            let rewritten = rewrite::rewrite(bytes, variant.checks).ok();
+            let rewritten = rewrite::rewrite(bytes, variant.pass).ok();
             let compiled = rewritten.as_ref().and_then(|it| it.bytes.as_deref());
             let plain = plain(compiled.unwrap_or(bytes), "");
             WayBack {

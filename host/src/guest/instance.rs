@@ -6,7 +6,7 @@ use crate::backtrace::Trace;
 use crate::engine::{Module, Variant, VariantOrigin};
 use crate::imports::{Binder, Ended, Exports, Functions, Given, Needs, State};
 use crate::regions::Space;
-use crate::rewrite::Checks;
+use crate::rewrite::{Checks, Pass};
 use crate::stop::Stop;
 use crate::sys::{Bounds, GuestTunables, MemoryState, Origin, faults};
 use crate::types::{BoxError, Error, Limits};
@@ -52,18 +52,17 @@ impl Recipe {
     /// Makes an instance, which takes what is in `given`; if it fails, that is there
     /// again.
     pub(super) fn instantiate(&self, given: &mut Given, memory: Origin) -> Result<Live, Error> {
-        let variant = self.module.variant(self.checks)?;
-        let imports: Vec<ImportType> = variant
-            .module
-            .imports()
-            .take(self.module.imports())
-            .collect();
+        let imports = self.module.imports();
         let needs = Needs::of(&imports, &self.functions)?;
+        let variant = self.module.variant(Pass {
+            checks: self.checks,
+            inline: !needs.replaced,
+        })?;
         check_limits(variant, &self.limits)?;
         if let Some(fuel) = self.limits.fuel {
             self.stop.words().set_fuel(clamp(fuel));
         }
-        let space = Space::new(needs.access || needs.copy)?;
+        let space = Space::new(needs.access || needs.copy, variant.inlines())?;
         let tunables = GuestTunables::new(bounds(&self.limits), Arc::clone(&space.memory), memory);
         let mut engine = variant.wasmer.clone();
         engine.set_tunables(tunables.clone());
@@ -114,7 +113,7 @@ impl Recipe {
         let Binder {
             store, env, space, ..
         } = binder;
-        let ended = self.ended();
+        let ended = self.ended(variant.pass);
         let faults = fault_ranges(space);
         let running = self.stop.enter()?;
         let instance = Instance::new_by_index(store, &variant.module, &externs);
@@ -134,9 +133,9 @@ impl Recipe {
     }
 
     /// Says what a run ended in.
-    fn ended(&self) -> Ended {
+    fn ended(&self, pass: Pass) -> Ended {
         let limits = self.limits.clone();
-        let origin = VariantOrigin::new(&self.module, self.checks);
+        let origin = VariantOrigin::new(&self.module, pass);
         Arc::new(move |error, space| explain(error, space, &limits, &origin))
     }
 }

@@ -7,6 +7,7 @@ use crate::abi::{self, Source};
 use crate::calls::Declaration;
 use crate::engine::{Module, Variant};
 use crate::regions::Space;
+use crate::rewrite::Added;
 use crate::sys::{GuestTunables, Words};
 use crate::types::{BoxError, Error, Import, ImportKind, Signature, ValueType};
 use std::sync::Arc;
@@ -21,6 +22,9 @@ pub(crate) struct Needs {
     pub(crate) access: bool,
     pub(crate) copy: bool,
     pub(crate) memory: Option<MemoryType>,
+    /// Whether the embedder offers a function in place of one that reads or writes
+    /// regions.
+    pub(crate) replaced: bool,
 }
 
 impl Needs {
@@ -37,7 +41,10 @@ impl Needs {
                         None => return Err(not_offered(import, None)),
                     }
                 }
-                ExternType::Function(_) => {}
+                ExternType::Function(_) => {
+                    let source = source(import.module(), import.name());
+                    needs.replaced |= source == Some(Source::Access);
+                }
                 _ => return Err(not_offered(import, None)),
             }
         }
@@ -146,15 +153,26 @@ impl Binder<'_> {
     ) -> Result<Vec<Extern>, Error> {
         let mut externs = Vec::new();
         for import in variant.module.imports().skip(own) {
-            externs.push(match import.ty() {
-                ExternType::Memory(_) => {
+            externs.push(match Added::of(import.name()) {
+                Added::End => end::function(self.store, self.env).into(),
+                Added::Words => {
                     let words = self.tunables.words(self.store, words);
                     words.map_err(instantiate_error)?.into()
                 }
-                _ => end::function(self.store, self.env).into(),
+                Added::Space => self.region_space()?,
             });
         }
         Ok(externs)
+    }
+
+    /// A region space as a memory of the store's.
+    fn region_space(&mut self) -> Result<Extern, Error> {
+        let regions = self.space.regions.clone();
+        let regions = regions.expect("it has one if the guest can reach it");
+        let pages = Pages::max_value();
+        let ty = MemoryType::new(pages, Some(pages), false);
+        let memory = self.tunables.memory(self.store, regions, ty);
+        Ok(memory.map_err(instantiate_error)?.into())
     }
 
     fn declared(&self, import: &ImportType) -> Option<&Arc<Declaration>> {
@@ -185,13 +203,10 @@ impl Binder<'_> {
         needs: &Needs,
         memory: Option<&Memory>,
     ) -> Result<(Option<Instance>, Option<Instance>), Error> {
-        let Some(regions) = self.space.regions.clone() else {
+        if self.space.regions.is_none() {
             return Ok((None, None));
-        };
-        let pages = Pages::max_value();
-        let ty = MemoryType::new(pages, Some(pages), false);
-        let space = self.tunables.memory(self.store, regions, ty);
-        let space = Extern::from(space.map_err(instantiate_error)?);
+        }
+        let space = self.region_space()?;
         let fault = Extern::from(genkan::fault(self.store, self.env));
         let instantiate = |store: &mut Store, module, externs: &[Extern]| {
             Instance::new_by_index(store, module, externs).map_err(instantiate_error)

@@ -40,6 +40,8 @@ pub(crate) struct Space {
     pub(crate) regions: Option<Arc<MemoryState>>,
     /// The guest's linear memory, if it has one.
     pub(crate) memory: MemoryCell,
+    /// Whether all that was granted is in the table before the guest runs.
+    complete: bool,
     born: Moment,
     granted: Mutex<Granted>,
     /// What it holds while it runs.
@@ -62,7 +64,8 @@ struct Grant {
     access: Access,
     /// Where its bytes are in the region space.
     range: Option<Range<usize>>,
-    /// Whether they are mapped there; they are when the guest first uses them.
+    /// Whether they are mapped there; they are when the guest first uses them, or before it
+    /// runs.
     mapped: bool,
 }
 
@@ -103,8 +106,9 @@ impl Drop for Running {
 }
 
 impl Space {
-    /// With a region space, or without if the guest cannot reach it anyhow.
-    pub(crate) fn new(with_regions: bool) -> Result<Arc<Self>, Error> {
+    /// With a region space, or without if the guest cannot reach it anyhow; all that was
+    /// granted is in its table before the guest runs, if that is to be `complete`.
+    pub(crate) fn new(with_regions: bool, complete: bool) -> Result<Arc<Self>, Error> {
         let (regions, free) = match with_regions {
             true => {
                 let unused = UNUSED.lock().pop();
@@ -116,6 +120,7 @@ impl Space {
         Ok(Arc::new(Self {
             regions,
             memory: MemoryCell::default(),
+            complete,
             born: slots::now(),
             granted: Mutex::new(Granted {
                 free,
@@ -200,8 +205,11 @@ impl Space {
 
     /// The guest begins to run.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Running, Error> {
-        let granted = self.lock();
+        let mut granted = self.lock();
         let running = Running(Arc::clone(self));
+        if self.complete {
+            granted.resolve_all(self)?;
+        }
         for grant in granted.grants.values() {
             let writes = grant.access == Access::ReadWrite;
             if !grant.shared.enter(writes) {
@@ -224,7 +232,11 @@ impl Space {
             return Err(Error::RegionInUse);
         }
         self.running().0.push((Arc::clone(shared), writes));
-        self.grant(region, access)
+        self.grant(region, access)?;
+        if self.complete {
+            self.resolve(shared.pointer())?;
+        }
+        Ok(())
     }
 
     /// Copies bytes of a region out, for the host.
@@ -555,6 +567,15 @@ pub(crate) enum Fault {
 }
 
 impl Granted {
+    fn resolve_all(&mut self, space: &Space) -> Result<(), Error> {
+        let missing = self.grants.iter().filter(|(_, grant)| !grant.mapped);
+        let missing: Vec<Tag> = missing.map(|(tag, _)| *tag).collect();
+        for tag in missing {
+            self.resolve(space, tag)?;
+        }
+        Ok(())
+    }
+
     fn resolve(&mut self, space: &Space, tag: Tag) -> Result<bool, Error> {
         let Some(grant) = self.grants.get_mut(&tag).filter(|grant| !grant.mapped) else {
             return Ok(false);

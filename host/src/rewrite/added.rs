@@ -27,6 +27,29 @@ impl End {
     }
 }
 
+/// What an import is that the pass added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// The function that ends the guest.
+    End,
+    /// The memory with the host's words.
+    Words,
+    /// The region space, as a memory.
+    Space,
+}
+
+impl Added {
+    /// From its name. It says nothing of an import of the guest's, which may have any.
+    pub(crate) fn of(name: &str) -> Self {
+        match name {
+            END => Self::End,
+            WORDS => Self::Words,
+            SPACE => Self::Space,
+            _ => unreachable!("the pass adds nothing else"),
+        }
+    }
+}
+
 /// The module name of the imports that the pass adds. They are bound by their
 /// place, so a guest that imports something of this name gets nothing by it.
 pub(super) const MODULE: &str = "genkan:host";
@@ -34,3 +57,5 @@ pub(super) const MODULE: &str = "genkan:host";
 pub(super) const END: &str = "end";
 /// The added memory, if there are checks.
 pub(super) const WORDS: &str = "words";
+/// The added memory, if there is inlined access.
+pub(super) const SPACE: &str = "space";

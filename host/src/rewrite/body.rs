@@ -17,11 +17,14 @@
 //! The counter is in the host's memory. A function that loops has it in a local; in the
 //! memory while something else runs: during calls, and after the function.
 //!
+//! An access to a region is one instruction, a call, whether it is inlined or not.
+//!
 //! # How the guest ends
 //!
 //! By a branch to the function's end, where the host is called: a call within a loop,
 //! even one that is never made, costs the loop the registers that calls do not keep.
 
+use super::access::{self, Access, Inlined, Locals};
 use super::added::End;
 use super::helpers::{Helper, Helpers};
 use super::layout::Runs;
@@ -38,6 +41,8 @@ const TAIL: i32 = 32;
 /// A function that does no more than this, and neither calls nor loops, does not
 /// look at it.
 const TINY: i32 = 8;
+/// The most accesses that are inlined in a function: they make its code larger.
+const MOST_INLINED: usize = 4096;
 
 /// What its code has to know of a function's type.
 #[derive(Clone, Copy)]
@@ -88,6 +93,8 @@ pub(super) fn rewrite(
         runs: Runs::default(),
         fuel,
         work: (plan.checks.interrupt && loops).then_some(work),
+        locals: Locals(work + u32::from(plan.checks.interrupt && loops)),
+        inlined: Vec::new(),
         frames: vec![Frame::new(STRETCH, true)],
         live: true,
         budget: STRETCH,
@@ -155,6 +162,10 @@ struct Writer<'a> {
     fuel: Option<u32>,
     /// The local with what loops may do until the next look.
     work: Option<u32>,
+    /// The locals of inlined accesses, which are there if there is one.
+    locals: Locals,
+    /// The accesses that were inlined, and where the calls were.
+    inlined: Vec<(Inlined, usize)>,
     frames: Vec<Frame>,
     /// Whether the instruction can be reached.
     live: bool,
@@ -236,13 +247,19 @@ impl Writer<'_> {
                 code.unreachable();
                 self.live = false;
             }
-            O::Call { function_index } => {
-                self.settle(at);
-                self.replace(at, end);
-                let function = self.plan.function(*function_index);
-                InstructionSink::new(&mut self.out).call(function);
-                self.called();
-            }
+            O::Call { function_index } => match self.access(*function_index) {
+                Some(access) => {
+                    self.replace(at, end);
+                    self.inline(access, *function_index, at);
+                }
+                None => {
+                    self.settle(at);
+                    self.replace(at, end);
+                    let function = self.plan.function(*function_index);
+                    InstructionSink::new(&mut self.out).call(function);
+                    self.called();
+                }
+            },
             O::CallIndirect { .. } => {
                 self.settle(at);
                 self.copy(end);
@@ -295,7 +312,12 @@ impl Writer<'_> {
             self.begin_charge(at);
             self.pending += 1;
         }
-        let weight = weight(operator, &self.source[at..]);
+        let weight = match operator {
+            Operator::Call { function_index } if self.access(*function_index).is_some() => {
+                access::WEIGHT
+            }
+            _ => weight(operator, &self.source[at..]),
+        };
         self.weight = self.weight.saturating_add(weight);
         self.budget -= weight;
         if self.budget < 0 {
@@ -303,6 +325,27 @@ impl Writer<'_> {
             self.look(at);
             self.budget -= weight;
         }
+    }
+
+    /// What is inlined in place of a call, if it can be reached and there is room.
+    fn access(&self, function: u32) -> Option<Access> {
+        let room = self.inlined.len() < MOST_INLINED && self.locals.fit();
+        self.plan.access(function).filter(|_| self.live && room)
+    }
+
+    /// Writes an access in place of a call of the imported function.
+    fn inline(&mut self, access: Access, function: u32, at: usize) {
+        let inlined = Inlined {
+            access,
+            function,
+            which: self.inlined.len() as u32,
+            space: self.plan.space,
+            locals: self.locals,
+        };
+        self.inlined.push((inlined, at));
+        // Around the block where the guest is ended.
+        let depth = self.frames.len() as u32 + 1;
+        inlined.emit(depth, &mut InstructionSink::new(&mut self.out));
     }
 
     fn begin(&mut self, is_if: bool) {
@@ -522,20 +565,28 @@ impl Writer<'_> {
         let plan = self.plan;
         let looks = plan.checks.interrupt && (self.looks || self.weight > TINY);
         let looks_at_fuel = plan.checks.fuel && self.looks;
-        let stops = self.stops || looks || looks_at_fuel;
+        let accesses = !self.inlined.is_empty();
+        let stops = self.stops || looks || looks_at_fuel || accesses;
         let mut bytes = Vec::with_capacity(self.out.len() + 64);
-        let added = [(self.fuel, ValType::I64), (self.work, ValType::I32)];
-        let added = added.iter().filter(|(local, _)| local.is_some());
+        let mut added = Vec::new();
+        added.extend(self.fuel.map(|_| ValType::I64));
+        added.extend(self.work.map(|_| ValType::I32));
+        if accesses {
+            added.extend(Locals::TYPES);
+        }
         let (_, count_len) = unsigned(locals);
-        (entries + added.clone().count() as u32).encode(&mut bytes);
+        (entries + added.len() as u32).encode(&mut bytes);
         bytes.extend_from_slice(&locals[count_len..]);
-        for (_, ty) in added {
+        for ty in added {
             1u32.encode(&mut bytes);
             ty.encode(&mut bytes);
         }
         let mut runs = Runs::default();
         runs.written(bytes.len(), locals.len());
         let mut code = InstructionSink::new(&mut bytes);
+        if accesses {
+            code.block(BlockType::Empty);
+        }
         if stops {
             code.block(BlockType::Empty);
         }
@@ -581,8 +632,27 @@ impl Writer<'_> {
             plan.emit_end(&mut code, End::Stopped);
             code.unreachable();
         }
-        code.end();
+        if accesses {
+            code.end();
+            self.refuse(&mut bytes, &mut runs);
+        }
+        InstructionSink::new(&mut bytes).end();
         Code { bytes, runs }
+    }
+
+    /// Ends the guest because of an access that did not pass.
+    fn refuse(&self, bytes: &mut Vec<u8>, runs: &mut Runs) {
+        if let Some(fuel) = self.fuel {
+            let mut code = InstructionSink::new(bytes);
+            self.plan.emit_store_fuel(&mut code, fuel);
+        }
+        for (inlined, at) in &self.inlined {
+            runs.written(bytes.len(), *at);
+            inlined.emit_call(&mut InstructionSink::new(bytes));
+        }
+        let mut code = InstructionSink::new(bytes);
+        self.plan.emit_end(&mut code, End::Unreachable);
+        code.unreachable();
     }
 }
 

@@ -41,12 +41,12 @@ impl Checks {
     }
 
     /// What the module cache calls them.
-    pub(crate) fn key(self) -> &'static [u8] {
+    pub(super) fn key(self) -> &'static [u8] {
         [&b"plain"[..], b"interrupt", b"fuel", b"interrupt and fuel"][self.number()]
     }
 
     /// From 0 to 3.
-    pub(crate) fn number(self) -> usize {
+    pub(super) fn number(self) -> usize {
         usize::from(self.interrupt) + 2 * usize::from(self.fuel)
     }
 

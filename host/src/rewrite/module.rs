@@ -1,10 +1,11 @@
 //! A module's sections, with what the pass adds to them.
 
-use super::added::{END, MODULE, WORDS};
+use super::access::Access;
+use super::added::{END, MODULE, SPACE, WORDS};
 use super::body::{self, Signature};
-use super::checks::Checks;
 use super::helpers::{self, Facts, Helpers};
 use super::layout::{Layout, Runs};
+use super::pass::Pass;
 use super::plan::Plan;
 use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Reencode, RoundtripReencoder, utils};
@@ -15,8 +16,8 @@ use wasm_encoder::{
     TypeSection, ValType,
 };
 use wasmparser::{
-    CustomSectionReader, DataKind, ElementItems, ElementKind, FunctionBody, KnownCustom, Parser,
-    Payload, TypeRef,
+    CustomSectionReader, DataKind, ElementItems, ElementKind, FunctionBody, KnownCustom, Operator,
+    Parser, Payload, TypeRef,
 };
 
 pub(super) type Error = reencode::Error<Infallible>;
@@ -25,6 +26,9 @@ pub(super) type Error = reencode::Error<Infallible>;
 /// anew at each change of more than one element. Above this many elements it is better
 /// kept elsewhere.
 const LARGEST_FIXED_TABLE: u64 = 1024;
+
+/// In a module with more calls than this that could be inlined, none is.
+const MOST_INLINED: u32 = 1 << 16;
 
 /// What the pass made of a module.
 pub(crate) struct Rewritten {
@@ -75,6 +79,30 @@ impl<'a> Source<'a> {
         Ok(source)
     }
 
+    /// By the index of an imported function: whether calls of it are inlined. Empty if
+    /// no function calls one, or so many calls do that the module would become large.
+    fn accesses(&self, census: &Census) -> Result<Vec<Option<Access>>, Error> {
+        let accesses = &census.accesses;
+        if accesses.iter().all(Option::is_none) {
+            return Ok(Vec::new());
+        }
+        let mut calls = 0;
+        for body in &self.bodies {
+            let mut operators = body.get_operators_reader()?;
+            while !operators.eof() {
+                if let Operator::Call { function_index } = operators.read()?
+                    && let Some(Some(_)) = accesses.get(function_index as usize)
+                {
+                    calls += 1;
+                }
+            }
+        }
+        Ok(match calls {
+            1..=MOST_INLINED => accesses.clone(),
+            _ => Vec::new(),
+        })
+    }
+
     /// Whether any function has an instruction that is never left to the engine.
     fn needs_help(&self) -> Result<bool, Error> {
         for body in &self.bodies {
@@ -97,6 +125,8 @@ struct Census {
     block_types: Vec<wasmparser::FuncType>,
     types: u32,
     function_imports: u32,
+    /// By the index of an imported function: what could be inlined in place of calls.
+    accesses: Vec<Option<Access>>,
     memory_imports: u32,
     /// The type of each function that the guest defines.
     functions: Vec<u32>,
@@ -107,11 +137,17 @@ struct Census {
 impl Census {
     fn of(source: &Source<'_>) -> Result<Self, Error> {
         let mut census = Self::default();
-        census.count_types(source)?;
+        let types = census.count_types(source)?;
         for import in source.imports.iter().cloned().flatten() {
             for import in import? {
-                match import?.1.ty {
-                    TypeRef::Func(_) | TypeRef::FuncExact(_) => census.function_imports += 1,
+                let import = import?.1;
+                match import.ty {
+                    TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                        census.function_imports += 1;
+                        let ty = types[ty as usize].unwrap_func();
+                        let access = Access::of(import.module, import.name, ty);
+                        census.accesses.push(access);
+                    }
                     TypeRef::Memory(_) => census.memory_imports += 1,
                     TypeRef::Global(_) => census.globals += 1,
                     TypeRef::Table(ty) => census.add_table(ty),
@@ -153,7 +189,7 @@ impl Census {
 
     /// Reads the types, and finds for each function type that of a block which
     /// gives the same results.
-    fn count_types(&mut self, source: &Source<'_>) -> Result<(), Error> {
+    fn count_types(&mut self, source: &Source<'_>) -> Result<Vec<wasmparser::SubType>, Error> {
         let mut types = Vec::new();
         for ty in source.types.iter().cloned().flatten() {
             types.extend(ty?.into_types());
@@ -173,7 +209,7 @@ impl Census {
                 results,
             });
         }
-        Ok(())
+        Ok(types)
     }
 
     fn block_type(&mut self, results: &[wasmparser::ValType]) -> u32 {
@@ -223,7 +259,7 @@ pub(super) fn imports(module: &[u8]) -> Result<usize, Error> {
     Ok(count)
 }
 
-pub(super) fn rewrite(module: &[u8], checks: Checks) -> Result<Rewritten, Error> {
+pub(super) fn rewrite(module: &[u8], pass: Pass) -> Result<Rewritten, Error> {
     let source = Source::read(module)?;
     let mut census = Census::of(&source)?;
     let functions = census.function_imports + census.functions.len() as u32;
@@ -232,7 +268,12 @@ pub(super) fn rewrite(module: &[u8], checks: Checks) -> Result<Rewritten, Error>
         functions,
         ..Layout::default()
     };
-    if !checks.any() && !source.needs_help()? {
+    let checks = pass.checks;
+    let accesses = match pass.inline {
+        true => source.accesses(&census)?,
+        false => Vec::new(),
+    };
+    if !checks.any() && accesses.is_empty() && !source.needs_help()? {
         return Ok(Rewritten {
             bytes: None,
             layout,
@@ -244,8 +285,13 @@ pub(super) fn rewrite(module: &[u8], checks: Checks) -> Result<Rewritten, Error>
     let plan = Plan {
         checks,
         function_imports: census.function_imports,
-        memory: u32::from(checks.any() && census.memory_imports == 0),
+        memory: match census.memory_imports {
+            0 => u32::from(checks.any()) + u32::from(!accesses.is_empty()),
+            _ => 0,
+        },
         words: census.memory_imports,
+        space: census.memory_imports + u32::from(checks.any()),
+        accesses,
     };
     let mut writer = Writer {
         helpers: Helpers::new(facts, functions + 1, census.globals),
@@ -300,6 +346,9 @@ impl Writer<'_> {
         imports.import(MODULE, END, EntityType::Function(end_type));
         if self.plan.checks.any() {
             imports.import(MODULE, WORDS, words());
+        }
+        if !self.plan.accesses.is_empty() {
+            imports.import(MODULE, SPACE, space());
         }
         module.section(&imports);
 
@@ -452,6 +501,18 @@ fn words() -> MemoryType {
     MemoryType {
         minimum: 1,
         maximum: Some(1),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    }
+}
+
+/// The type of the region space.
+fn space() -> MemoryType {
+    const PAGES: u64 = 1 << 16;
+    MemoryType {
+        minimum: PAGES,
+        maximum: Some(PAGES),
         memory64: false,
         shared: false,
         page_size_log2: None,

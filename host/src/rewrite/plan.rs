@@ -1,5 +1,6 @@
 //! What the code of all functions has in common: where things are, and the checks.
 
+use super::access::Access;
 use super::added::End;
 use super::checks::Checks;
 use crate::sys::Words;
@@ -14,6 +15,11 @@ pub(super) struct Plan {
     pub(super) memory: u32,
     /// The memory with the host's words.
     pub(super) words: u32,
+    /// The memory that is the region space.
+    pub(super) space: u32,
+    /// By the index of an imported function: whether calls of it are inlined. Empty if
+    /// none are.
+    pub(super) accesses: Vec<Option<Access>>,
 }
 
 impl Plan {
@@ -25,6 +31,11 @@ impl Plan {
     /// A function of the guest's, where it is now.
     pub(super) fn function(&self, index: u32) -> u32 {
         index + u32::from(index >= self.function_imports)
+    }
+
+    /// What is inlined in place of calls of a function of the guest's.
+    pub(super) fn access(&self, function: u32) -> Option<Access> {
+        *self.accesses.get(function as usize)?
     }
 
     fn word(&self, offset: u64, align: u32) -> MemArg {

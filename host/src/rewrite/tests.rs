@@ -224,7 +224,7 @@ fn modules_do_the_same_with_checks() {
         };
         let expected = plain.everything();
         for checks in ALL {
-            let rewritten = rewrite(&bytes, checks).unwrap();
+            let rewritten = rewrite(&bytes, Pass::inlining(checks)).unwrap();
             let bytes = rewritten.bytes.as_deref().unwrap_or(&bytes);
             let mut run = Run::new(bytes).expect("it has a beginning as before");
             assert_eq!(run.everything(), expected, "module {seed} with {checks:?}");
@@ -252,7 +252,10 @@ const COUNTED: &str = r#"(module
 fn fuel_is_what_the_documentation_says() {
     let bytes = wat::parse_str(COUNTED).unwrap();
     let fueled = Checks::none().fuel(true);
-    let rewritten = rewrite(&bytes, fueled).unwrap().bytes.unwrap();
+    let rewritten = rewrite(&bytes, Pass::inlining(fueled))
+        .unwrap()
+        .bytes
+        .unwrap();
     let mut run = Run::new(&rewritten).unwrap();
     let mut cost = |name: &str, args: &[Value]| {
         let before = run.fuel();
@@ -273,13 +276,100 @@ fn a_module_that_needs_nothing_stays_as_it_is() {
         (loop (br_if 0 (local.get 0))) (local.get 0)))"#,
     )
     .unwrap();
-    assert!(rewrite(&plain, Checks::none()).unwrap().bytes.is_none());
     assert!(
-        rewrite(&plain, Checks::none().interrupt(true))
+        rewrite(&plain, Pass::inlining(Checks::none()))
+            .unwrap()
+            .bytes
+            .is_none()
+    );
+    assert!(
+        rewrite(&plain, Pass::inlining(Checks::none().interrupt(true)))
             .unwrap()
             .bytes
             .is_some()
     );
+}
+
+/// With the imports of those functions that can be inlined, and of one that cannot.
+fn importing(rest: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+        (import "env" "read" (func $read (param i64 i32) (result i32)))
+        (import "genkan" "check" (func $check (param i64 i64 i32) (result i32)))
+        (import "genkan" "len" (func $len (param i32) (result i64)))
+        {rest})"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn a_module_that_inlines_nothing_stays_as_it_is() {
+    for rest in [
+        "",
+        r#"(export "read" (func $read))"#,
+        "(table 1 funcref) (elem (i32.const 0) $read)",
+        "(table 1 funcref) (elem (i32.const 0) $read) (func (param i64 i32) (result i32)
+            (call_indirect (param i64 i32) (result i32)
+                (local.get 0) (local.get 1) (i32.const 0)))",
+        "(elem declare func $read) (func (result funcref) (ref.func $read))",
+        "(func (param i64) (drop (call $check (local.get 0) (i64.const 1) (i32.const 0))))",
+        // It has another type than the host's.
+        "(func (result i64) (call $len (i32.const 1)))",
+    ] {
+        let plain = importing(rest);
+        assert!(
+            rewrite(&plain, Pass::inlining(Checks::none()))
+                .unwrap()
+                .bytes
+                .is_none()
+        );
+    }
+    // More calls than would be written out.
+    let call = "(drop (call $read (i64.const 0) (i32.const 0)))".repeat(70_000);
+    let plain = importing(&format!("(func {call})"));
+    assert!(
+        rewrite(&plain, Pass::inlining(Checks::none()))
+            .unwrap()
+            .bytes
+            .is_none()
+    );
+}
+
+/// What is written in place of a call stands for that call.
+#[test]
+fn inlined_access_leads_back_to_the_call() {
+    let bytes = importing(
+        "(memory 1)
+        (func (param i64) (result i32)
+            (i32.store (i32.const 8) (call $read (local.get 0) (i32.const 1)))
+            (i32.add (i32.load (i32.const 8)) (call $read (local.get 0) (i32.const 2))))",
+    );
+    let before = instructions(&bytes);
+    let calls: Vec<u32> = before
+        .iter()
+        .filter(|(_, operator)| operator.starts_with("Call"))
+        .map(|(offset, _)| *offset)
+        .collect();
+    for checks in ALL {
+        let rewritten = rewrite(&bytes, Pass::inlining(checks)).unwrap();
+        let space = 1 - u32::from(!checks.any());
+        let memory = format!("Memory({space})");
+        let mut found = Vec::new();
+        for (offset, operator) in instructions(rewritten.bytes.as_deref().unwrap()) {
+            let source = rewritten.layout.offset(offset).unwrap();
+            if operator.contains(&memory) {
+                found.push(source);
+            } else if operator.contains(&format!("Memory({})", space + 1)) {
+                // The guest's own memory is the last one.
+                let same = |other: &&(u32, String)| other.0 == source;
+                let own = before.iter().find(same).unwrap();
+                assert!(own.1.starts_with("I32"), "{operator} for {own:?}");
+            }
+        }
+        // The tag and where the bytes are, how much can be read; and the byte.
+        let expected = [[calls[0]; 3], [calls[1]; 3]].concat();
+        assert_eq!(found, expected, "{checks:?}");
+    }
 }
 
 /// Each instruction of the guest's is found again from where it came to be.
@@ -287,7 +377,7 @@ fn a_module_that_needs_nothing_stays_as_it_is() {
 fn offsets_lead_back() {
     let bytes = wat::parse_str(COUNTED).unwrap();
     for checks in ALL {
-        let rewritten = rewrite(&bytes, checks).unwrap();
+        let rewritten = rewrite(&bytes, Pass::inlining(checks)).unwrap();
         let now = rewritten.bytes.as_deref().unwrap_or(&bytes);
         let before = instructions(&bytes);
         let mut found = Vec::new();

@@ -86,8 +86,8 @@ impl MemoryState {
 
     /// The region space: all of 4 GiB, and nothing mapped yet.
     ///
-    /// The guard behind it is small: only the carried modules use this memory,
-    /// with small constant offsets.
+    /// The guard behind it is small: only the carried modules and what the load-time pass
+    /// writes use this memory, with small constant offsets.
     pub(crate) fn region_space() -> io::Result<Arc<Self>> {
         let pages = MemoryStyle::static_bound();
         let space = AddressSpace::reserve(pages.bytes().0 + WASM_PAGE_SIZE)?;

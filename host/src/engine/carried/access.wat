@@ -11,7 +11,9 @@
 ;; its entry holds a generation and slot that no pointer to it can have: so the
 ;; pointer 0 is not valid.
 ;;
-;; Regions are entered at their first use. So whatever does not pass goes to `fault`:
+;; The calls that a guest makes directly are not made: the load-time pass writes the
+;; access in their place (`rewrite/access.rs`), and regions are entered before the guest
+;; runs. Of other guests they are entered at their first use. So whatever does not pass goes to `fault`:
 ;; it enters the region and returns, or says what was wrong and traps. The reads and
 ;; writes do so in functions of their own, so that nothing is kept over that call.
 (module $genkan

@@ -84,8 +84,9 @@ fn foldable(resolution: &Resolution, live: &Live) -> Vec<Chunk> {
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Kind<'p> {
     Function(Signature<'p>),
-    /// Data of this alignment.
-    Constant(u32),
+    /// Data of this alignment and these flags: strings may be taken apart and merged
+    /// with others, what only looks like them may not.
+    Constant(u32, u32),
 }
 
 /// A function or a constant without what its relocations refer to.
@@ -109,7 +110,8 @@ impl<'p> Shape<'p> {
             ),
             Chunk::Segment(Within { index, .. }) => {
                 let segment = &object.segments[index];
-                (Kind::Constant(segment.align), segment.data, segment.start)
+                let kind = Kind::Constant(segment.align, segment.flags);
+                (kind, segment.data, segment.start)
             }
         };
         Ok(Shape {
