@@ -25,7 +25,7 @@ mod types;
 pub use backtrace::{Entry, Frame, Location, Trace};
 pub use calls::{Argument, Arguments, Encoded, Parameter, Results, Return, Stop};
 pub use engine::{CompileLimits, Config, Engine, Module};
-pub use guest::{Guest, Setup};
+pub use guest::{Captured, Guest, Setup};
 pub use imports::{Caller, Cx, Function, Functions, HostFunction, HostResult};
 pub use pool::{Pool, PoolLimits, Pooled};
 pub use regions::Region;

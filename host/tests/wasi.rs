@@ -3,30 +3,7 @@
 mod guests;
 
 use genkan::build_guest::PanicMode;
-use genkan_host::{Error, Guest, Setup, Value};
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
-/// A stream that keeps what is written.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Kept {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
+use genkan_host::{Captured, Error, Guest, Setup, Value};
 
 /// Runs a program; what it printed, said on stderr, and ended in.
 fn run(
@@ -34,17 +11,16 @@ fn run(
     args: &[&str],
     env: &[(&str, &str)],
 ) -> (String, String, Option<Error>) {
-    let (stdout, stderr) = (Kept::default(), Kept::default());
-    let mut setup = Setup::new()
-        .args(args.iter().copied())
-        .stdout(stdout.clone())
-        .stderr(stderr.clone());
+    let printed = Captured::new(1 << 20);
+    let mut setup = Setup::new().args(args.iter().copied()).capture(&printed);
     for (name, value) in env {
         setup = setup.env(*name, *value);
     }
     let mut guest = Guest::with(&guests::load(path), setup).unwrap();
     let error = guest.call::<()>("_start", &[]).err();
-    (stdout.text(), stderr.text(), error)
+    let [stdout, stderr] =
+        [printed.stdout(), printed.stderr()].map(|bytes| String::from_utf8(bytes).unwrap());
+    (stdout, stderr, error)
 }
 
 #[test]
@@ -192,4 +168,29 @@ fn what_is_not_there_says_so() {
     );
     assert_eq!(guest.call::<i32>("open", &[]).unwrap(), 52);
     assert_eq!(guest.call::<i32>("read", &[]).unwrap(), 8);
+}
+
+/// As a full disk would: the guest is told, and what fits is there.
+#[test]
+fn what_is_captured_has_an_end() {
+    let path = guests::rust(
+        "prints_much",
+        r#"use std::io::Write;
+        fn main() {
+            let mut stdout = std::io::stdout();
+            let all = stdout.write_all(&[b'x'; 100]).and_then(|()| stdout.flush());
+            std::process::exit(all.is_err().into());
+        }"#,
+    );
+    for (most, code) in [(1000, 0), (100, 0), (99, 1), (0, 1)] {
+        let printed = Captured::new(most);
+        let mut guest = Guest::with(&guests::load(&path), Setup::new().capture(&printed)).unwrap();
+        let error = guest.call::<()>("_start", &[]).err();
+        assert!(
+            matches!(error, Some(Error::Exit { code: found, .. }) if found == code),
+            "{most}: {error:?}"
+        );
+        assert_eq!(printed.stdout(), vec![b'x'; most.min(100)]);
+        assert_eq!(printed.stderr(), b"");
+    }
 }

@@ -1,9 +1,11 @@
 //! Guests: instances of modules, and calls into them.
 
+mod captured;
 mod instance;
 mod outcome;
 mod setup;
 
+pub use captured::Captured;
 pub use setup::Setup;
 
 use crate::calls::{Arguments, Results};

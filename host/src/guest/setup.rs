@@ -1,5 +1,6 @@
 //! What a guest is given.
 
+use super::captured::Captured;
 use crate::imports::{Functions, Given, Wasi};
 use crate::types::Limits;
 use std::any::Any;
@@ -126,5 +127,12 @@ impl Setup {
     pub fn stderr(mut self, stream: impl Write + Send + 'static) -> Self {
         self.stderr = Box::new(stream);
         self
+    }
+
+    /// Keeps standard output and standard error for the host to look at.
+    #[must_use]
+    pub fn capture(self, captured: &Captured) -> Self {
+        let [stdout, stderr] = captured.streams();
+        self.stdout(stdout).stderr(stderr)
     }
 }

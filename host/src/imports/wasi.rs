@@ -19,6 +19,7 @@ const EBADF: i32 = 8;
 const EFAULT: i32 = 21;
 const EINVAL: i32 = 28;
 const EIO: i32 = 29;
+const ENOSPC: i32 = 51;
 const ENOSYS: i32 = 52;
 const EPIPE: i32 = 64;
 
@@ -159,6 +160,7 @@ fn stream<'a>(env: &'a mut Env<'_>, fd: i32) -> &'a mut (dyn Write + Send) {
 fn io_errno(error: std::io::Error) -> i32 {
     match error.kind() {
         std::io::ErrorKind::BrokenPipe => EPIPE,
+        std::io::ErrorKind::StorageFull => ENOSPC,
         _ => EIO,
     }
 }
