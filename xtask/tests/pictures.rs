@@ -208,10 +208,14 @@ fn the_text_is_as_it_was() {
     let summary = inspect::inspect(&fixture("rustc-1.95.0/println.wasm")).unwrap();
     let text = anstream_stripped(&summary.text(Some(8)));
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/inspect-println.txt");
-    if std::env::var_os("GENKAN_BLESS").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         std::fs::write(&golden, &text).unwrap();
     }
-    assert_eq!(text, std::fs::read_to_string(golden).unwrap());
+    assert_eq!(
+        text,
+        std::fs::read_to_string(golden).unwrap(),
+        "`BLESS=1 cargo test -p xtask --test pictures` writes it anew"
+    );
 }
 
 /// Opens a page in Chromium, headless, and returns what became of it.
