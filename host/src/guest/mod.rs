@@ -56,7 +56,7 @@ impl fmt::Debug for Guest {
 }
 
 impl Guest {
-    /// Instantiates a module, within the default [`Limits`].
+    /// Instantiates a module, within the default [`crate::Limits`].
     ///
     /// # Errors
     /// As for [`Guest::with`].
@@ -193,7 +193,7 @@ impl Guest {
         self.live.state().given.user.downcast_mut()
     }
 
-    /// How much fuel is left; `None` if it was made without [`Limits::fuel`].
+    /// How much fuel is left; `None` if it was made without [`crate::Limits::fuel`].
     pub fn fuel(&self) -> Option<u64> {
         let left = self.recipe.stop.words().fuel();
         self.recipe
@@ -205,7 +205,7 @@ impl Guest {
     /// Gives the guest this much fuel, whatever it has left; at most 2^63 - 1.
     ///
     /// # Errors
-    /// [`Error::Unchecked`] if it was made without [`Limits::fuel`].
+    /// [`Error::Unchecked`] if it was made without [`crate::Limits::fuel`].
     pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
         if !self.recipe.checks.fuel {
             return Err(Error::Unchecked("fuel"));
@@ -217,7 +217,7 @@ impl Guest {
     /// What ends a call of this guest's from any thread, while it runs or before.
     ///
     /// # Errors
-    /// [`Error::Unchecked`] if it was made with neither [`Limits::interruptible`] nor a
+    /// [`Error::Unchecked`] if it was made with neither [`crate::Limits::interruptible`] nor a
     /// deadline.
     pub fn canceller(&self) -> Result<Canceller, Error> {
         Canceller::new(&self.recipe.stop).ok_or(Error::Unchecked("cancelling"))
