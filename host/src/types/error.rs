@@ -333,49 +333,39 @@ pub enum Error {
     },
 }
 
+/// The trace of an error that ended a guest, borrowed as the error is.
+macro_rules! trace_of {
+    ($error:expr) => {
+        match $error {
+            Error::Pointer(PointerError { trace, .. })
+            | Error::RegionGone(trace)
+            | Error::StackOverflow(trace)
+            | Error::OutOfFuel(trace)
+            | Error::Cancelled(trace)
+            | Error::GuestRange { trace, .. }
+            | Error::Window { trace, .. }
+            | Error::WindowAccess { trace, .. }
+            | Error::Trap { trace, .. }
+            | Error::Panic { trace, .. }
+            | Error::Deadline { trace, .. }
+            | Error::MemoryLimit { trace, .. }
+            | Error::Exit { trace, .. }
+            | Error::HostPanic { trace, .. }
+            | Error::HostFunction { trace, .. } => Some(trace),
+            _ => None,
+        }
+    };
+}
+
 impl Error {
     /// Where the guest was, for an error that ended one.
     pub fn trace(&self) -> Option<&Trace> {
-        Some(match self {
-            Self::Pointer(PointerError { trace, .. })
-            | Self::RegionGone(trace)
-            | Self::StackOverflow(trace)
-            | Self::OutOfFuel(trace)
-            | Self::Cancelled(trace)
-            | Self::GuestRange { trace, .. }
-            | Self::Window { trace, .. }
-            | Self::WindowAccess { trace, .. }
-            | Self::Trap { trace, .. }
-            | Self::Panic { trace, .. }
-            | Self::Deadline { trace, .. }
-            | Self::MemoryLimit { trace, .. }
-            | Self::Exit { trace, .. }
-            | Self::HostPanic { trace, .. }
-            | Self::HostFunction { trace, .. } => trace,
-            _ => return None,
-        })
+        trace_of!(self)
     }
 
     /// The same, to change what it shows.
     pub fn trace_mut(&mut self) -> Option<&mut Trace> {
-        Some(match self {
-            Self::Pointer(PointerError { trace, .. })
-            | Self::RegionGone(trace)
-            | Self::StackOverflow(trace)
-            | Self::OutOfFuel(trace)
-            | Self::Cancelled(trace)
-            | Self::GuestRange { trace, .. }
-            | Self::Window { trace, .. }
-            | Self::WindowAccess { trace, .. }
-            | Self::Trap { trace, .. }
-            | Self::Panic { trace, .. }
-            | Self::Deadline { trace, .. }
-            | Self::MemoryLimit { trace, .. }
-            | Self::Exit { trace, .. }
-            | Self::HostPanic { trace, .. }
-            | Self::HostFunction { trace, .. } => trace,
-            _ => return None,
-        })
+        trace_of!(self)
     }
 }
 
