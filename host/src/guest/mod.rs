@@ -233,7 +233,7 @@ impl Guest {
         self.live.exports.check()?;
         let running = self.live.space.enter()?;
         faults::take();
-        stack::take();
+        stack::forget();
         let faults = fault_ranges(&self.live.space);
         let stop = self.recipe.stop.enter()?;
         let outcome = call(&mut self.live.store);

@@ -68,25 +68,23 @@ impl Stack {
         }
     }
 
-    /// The callers of the function whose frame this is; how many.
-    fn follow(&mut self, mut frame: usize) -> usize {
+    /// Notes the callers of the function whose frame this is.
+    fn follow(&mut self, mut frame: usize) {
         let mut words = Words::default();
-        for found in 0..MOST {
+        self.whole = true;
+        for _ in 0..MOST {
             let Some([caller, address]) = words.two_at(frame) else {
-                self.whole = true;
-                return found;
+                return;
             };
             self.push(address);
             // Callers' frames are above; what the host's own code has there need not
             // be a frame, and is nobody's address then.
             if caller <= frame {
-                self.whole = true;
-                return found + 1;
+                return;
             }
             frame = caller;
         }
         self.whole = false;
-        MOST
     }
 
     /// What was found; there is room again.
@@ -169,6 +167,14 @@ pub(crate) fn take() -> Option<Addresses> {
     let addresses = stack.take(true);
     STOPPED.set(Some(stack));
     (!addresses.innermost.is_empty()).then_some(addresses)
+}
+
+/// Forgets the frames of a fault that nobody has asked for.
+pub(crate) fn forget() {
+    if let Some(mut stack) = STOPPED.take() {
+        stack.clear();
+        STOPPED.set(Some(stack));
+    }
 }
 
 /// Notes the frames of a guest that faults, and keeps the engine from unwinding more of
