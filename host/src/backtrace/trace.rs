@@ -13,9 +13,9 @@ pub(crate) trait Origin: Send + Sync {
     /// The module, as it was given to the host.
     fn module(&self) -> &[u8];
 
-    /// A frame of the compiled code, in terms of the module; `None` if it is not of a
-    /// function of the guest's.
-    fn frame(&self, compiled: RawFrame) -> Option<RawFrame>;
+    /// Those of these frames of the compiled code that are of the guest's functions, in
+    /// terms of the module.
+    fn own(&self, compiled: &[RawFrame]) -> Vec<RawFrame>;
 
     /// The frames of the compiled code at addresses: the innermost, and the outermost.
     fn frames_at(&self, addresses: &Addresses) -> [Vec<RawFrame>; 2];
@@ -211,17 +211,13 @@ impl fmt::Display for Grouped {
 
 /// Looks up names and places.
 fn resolve(stack: &Stack) -> Resolved {
-    let own = |frames: &[RawFrame]| -> Vec<RawFrame> {
-        let frames = frames.iter().copied();
-        frames
-            .filter_map(|frame| stack.origin.frame(frame))
-            .collect()
-    };
+    let origin = &stack.origin;
     let (innermost, left_out, outermost) = match &stack.frames {
-        Frames::Engine(frames) => (own(frames), Some(0), Vec::new()),
+        Frames::Engine(frames) => (origin.own(frames), Some(0), Vec::new()),
         Frames::At(addresses) => {
-            let [innermost, outermost] = stack.origin.frames_at(addresses);
-            (own(&innermost), addresses.left_out, own(&outermost))
+            let [innermost, outermost] = origin.frames_at(addresses);
+            let [innermost, outermost] = [origin.own(&innermost), origin.own(&outermost)];
+            (innermost, addresses.left_out, outermost)
         }
     };
     let depth = innermost.len() + left_out.unwrap_or(0) + outermost.len();
@@ -235,7 +231,7 @@ fn resolve(stack: &Stack) -> Resolved {
             _ => None,
         })
     };
-    let symbols = Symbols::of(stack.origin.module());
+    let symbols = Symbols::of(origin.module());
     let functions = sorted(frames().map(|frame| frame.function));
     let offsets = sorted(frames().filter_map(|frame| frame.offset));
     let addresses: Vec<u32> = offsets.iter().map(|at| symbols.address(*at)).collect();

@@ -78,13 +78,18 @@ impl Origin for VariantOrigin {
         &self.module.0.bytes
     }
 
-    fn frame(&self, compiled: RawFrame) -> Option<RawFrame> {
-        let variant = self.module.variant(self.pass).ok()?;
+    fn own(&self, compiled: &[RawFrame]) -> Vec<RawFrame> {
+        let Ok(variant) = self.module.variant(self.pass) else {
+            return Vec::new();
+        };
         let WayBack { layout, moved } = self.module.way_back(variant);
-        Some(RawFrame {
-            function: layout.function(compiled.function)?,
-            offset: compiled.offset.and_then(|at| layout.offset(at + moved)),
-        })
+        let own = compiled.iter().filter_map(|frame| {
+            Some(RawFrame {
+                function: layout.function(frame.function)?,
+                offset: frame.offset.and_then(|at| layout.offset(at + moved)),
+            })
+        });
+        own.collect()
     }
 
     fn frames_at(&self, addresses: &Addresses) -> [Vec<RawFrame>; 2] {
