@@ -1,7 +1,7 @@
 //! What a function of the embedder's sees of the guest that calls it.
 
+use super::record::range;
 use super::state::State;
-use crate::backtrace::Trace;
 use crate::types::Error;
 
 /// What a function that the embedder offers gets to see of the guest that calls
@@ -14,13 +14,8 @@ impl Caller<'_> {
     /// # Errors
     /// [`Error::GuestRange`] when the guest may not read all of them itself.
     pub fn read(&self, address: u32, to: &mut [u8]) -> Result<(), Error> {
-        self.0.read(address, to).map_err(|_| Error::GuestRange {
-            function: "read",
-            write: false,
-            address,
-            len: to.len() as u32,
-            trace: Trace::default(),
-        })
+        let done = self.0.read(address, to);
+        done.map_err(|_| range("read", false, address, to.len()))
     }
 
     /// Copies bytes into the guest's memory, from `address` on.
@@ -28,12 +23,7 @@ impl Caller<'_> {
     /// # Errors
     /// [`Error::GuestRange`] when the guest may not write all of them itself.
     pub fn write(&self, address: u32, from: &[u8]) -> Result<(), Error> {
-        self.0.write(address, from).map_err(|_| Error::GuestRange {
-            function: "write",
-            write: true,
-            address,
-            len: from.len() as u32,
-            trace: Trace::default(),
-        })
+        let done = self.0.write(address, from);
+        done.map_err(|_| range("write", true, address, from.len()))
     }
 }
