@@ -16,4 +16,4 @@ mod trace;
 pub use place::Location;
 pub(crate) use place::RawFrame;
 pub use trace::{Entry, Frame, Trace};
-pub(crate) use trace::{Frames, Origin};
+pub(crate) use trace::{Frames, Origin, describe};

@@ -26,7 +26,7 @@ struct Inner {
     /// Its functions that say their types.
     declared: Declarations,
     /// By the numbers of what the pass does.
-    variants: [OnceLock<Variant>; 8],
+    variants: [OnceLock<Variant>; Pass::COUNT],
     /// What its memory begins with, once somebody asked.
     image: OnceLock<Option<Arc<Image>>>,
 }
@@ -95,6 +95,11 @@ impl Origin for VariantOrigin {
     fn frames_at(&self, addresses: &Addresses) -> [Vec<RawFrame>; 2] {
         frames::at(self.name(), addresses)
     }
+
+    fn name(&self) -> &str {
+        let variant = self.module.variant(self.pass).ok();
+        variant.and_then(|it| it.module.name()).unwrap_or_default()
+    }
 }
 
 impl VariantOrigin {
@@ -103,12 +108,6 @@ impl VariantOrigin {
             module: module.clone(),
             pass,
         })
-    }
-
-    /// What the engine calls it.
-    pub(crate) fn name(&self) -> &str {
-        let variant = self.module.variant(self.pass).ok();
-        variant.and_then(|it| it.module.name()).unwrap_or_default()
     }
 }
 

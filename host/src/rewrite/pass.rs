@@ -9,6 +9,9 @@ pub(crate) struct Pass {
     /// Whether reads and writes of regions are written in place of calls: not where the
     /// embedder's functions are called.
     pub(crate) inline: bool,
+    /// Whether the host can have it say where it is: its checks include
+    /// [`Checks::interrupt`] then.
+    pub(crate) sampled: bool,
 }
 
 impl Pass {
@@ -16,17 +19,22 @@ impl Pass {
         Self {
             checks,
             inline: true,
+            sampled: false,
         }
     }
 
-    /// From 0 to 7.
+    /// How many there are.
+    pub(crate) const COUNT: usize = 16;
+
+    /// From 0 on, below [`Pass::COUNT`].
     pub(crate) fn number(self) -> usize {
-        self.checks.number() + 4 * usize::from(!self.inline)
+        self.checks.number() + 4 * usize::from(!self.inline) + 8 * usize::from(self.sampled)
     }
 
     /// What the module cache calls it.
     pub(crate) fn key(self) -> Vec<u8> {
         let inline: &[u8] = if self.inline { b"" } else { b" and calls" };
-        [self.checks.key(), inline].concat()
+        let sampled: &[u8] = if self.sampled { b" and samples" } else { b"" };
+        [self.checks.key(), inline, sampled].concat()
     }
 }
