@@ -46,7 +46,8 @@ const OTHERS: &str = "(other stacks)";
 /// so the time of a host function is its caller's, and that of a function which is too small
 /// to look is its caller's as well; a line is the one where the code looked. Time that passes outside of the guest's calls is none.
 ///
-/// The guest's module is compiled for it, and runs slower: functions have a check more,
+/// The guest's module is compiled for it ([`Checks::samples`](crate::Checks::samples)
+/// in [`Config::checks`](crate::Config::checks) does so ahead), and runs slower: functions have a check more,
 /// and loops fewer registers. A guest with a profile can be ended with
 /// [`Guest::canceller`](crate::Guest::canceller).
 ///

@@ -1,6 +1,7 @@
 //! The command line over the library: runs one function of one module.
 
 mod arguments;
+mod waiting;
 
 use crate::engine::{Config, Engine};
 use crate::guest::{Guest, Setup};
@@ -119,12 +120,13 @@ fn execute(options: Options) -> Result<ExitCode> {
     };
     let engine = Engine::new(Config {
         cache: options.cache.clone(),
-        checks: Checks::of(&limits),
+        checks: Checks::of(&limits).samples(options.profile.is_some()),
         // Who waits at a terminal ends it there.
         largest: Some(usize::MAX),
         compile_limits: None,
     })?;
-    let module = engine.load(&options.module).map_err(|e| match e {
+    let loaded = waiting::during("Compiling", &name, || engine.load(&options.module));
+    let module = loaded.map_err(|e| match e {
         Error::File { .. } => e.into(),
         e => anyhow::Error::new(e).context(name.clone()),
     })?;

@@ -60,7 +60,6 @@ impl Recipe {
         let variant = self.module.variant(Pass {
             checks: self.checks,
             inline: !needs.replaced,
-            sampled: self.profile.is_some(),
         })?;
         check_limits(variant, &self.limits)?;
         if let Some(fuel) = self.limits.fuel {

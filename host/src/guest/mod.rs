@@ -79,7 +79,8 @@ impl Guest {
     pub(crate) fn make(module: &Module, setup: Setup, memory: Origin) -> Result<Self, Error> {
         let (setup, mut given) = setup.split();
         let mut checks = Checks::of(&setup.limits);
-        checks.interrupt |= stop::inside_of_interruptible() || setup.profile.is_some();
+        checks.interrupt |= stop::inside_of_interruptible();
+        let checks = checks.samples(setup.profile.is_some()).complete();
         let period = setup.profile.as_ref().map(Profile::period);
         let stop = Stop::new(checks.interrupt, setup.limits.deadline, period);
         let recipe = Recipe::new(module, setup, checks, stop);

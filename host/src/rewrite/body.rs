@@ -440,14 +440,14 @@ impl Writer<'_> {
             self.runs.written(self.out.len(), at);
             let depth = self.frames.len() as u32;
             let mut code = InstructionSink::new(&mut self.out);
-            self.stops |= !self.plan.sampled;
+            self.stops |= !self.plan.checks.samples;
             self.plan.emit_stop(&mut code, self.fuel, depth);
         }
     }
 
     /// Looks at the host's word for a sample of this function, unless that is a tiny one.
     fn look_before_return(&mut self, at: usize) {
-        if self.live && self.plan.sampled && self.is_looking() {
+        if self.live && self.plan.checks.samples && self.is_looking() {
             self.copy(at);
             self.runs.written(self.out.len(), at);
             let mut code = InstructionSink::new(&mut self.out);
@@ -497,7 +497,7 @@ impl Writer<'_> {
             code.local_get(fuel).i64_const(0).i64_lt_s().br_if(depth);
         }
         if self.out.len() > begins {
-            self.stops |= !self.plan.sampled || self.fuel.is_some();
+            self.stops |= !self.plan.checks.samples || self.fuel.is_some();
             self.runs.written(begins, at);
         }
     }
@@ -592,7 +592,7 @@ impl Writer<'_> {
     fn finish(self, signature: Signature, entries: u32, locals: &[u8]) -> Code {
         let plan = self.plan;
         let looks = self.is_looking();
-        let samples = looks && plan.sampled;
+        let samples = looks && plan.checks.samples;
         let looks_at_fuel = plan.checks.fuel && self.looks;
         let accesses = !self.inlined.is_empty();
         let stops = self.stops || looks && !samples || looks_at_fuel || accesses;

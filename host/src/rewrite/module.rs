@@ -335,7 +335,6 @@ pub(super) fn rewrite(module: &[u8], pass: Pass) -> Result<Rewritten, Error> {
     let widened = facts.widened.clone();
     let plan = Plan {
         checks,
-        sampled: pass.sampled,
         function_imports: census.function_imports,
         memory: match census.memory_imports {
             0 => u32::from(checks.any()) + u32::from(!accesses.is_empty()),

@@ -9,17 +9,13 @@ pub(crate) struct Pass {
     /// Whether reads and writes of regions are written in place of calls: not where the
     /// embedder's functions are called.
     pub(crate) inline: bool,
-    /// Whether the host can have it say where it is: its checks include
-    /// [`Checks::interrupt`] then.
-    pub(crate) sampled: bool,
 }
 
 impl Pass {
     pub(crate) fn inlining(checks: Checks) -> Self {
         Self {
-            checks,
+            checks: checks.complete(),
             inline: true,
-            sampled: false,
         }
     }
 
@@ -28,13 +24,12 @@ impl Pass {
 
     /// From 0 on, below [`Pass::COUNT`].
     pub(crate) fn number(self) -> usize {
-        self.checks.number() + 4 * usize::from(!self.inline) + 8 * usize::from(self.sampled)
+        self.checks.number() + 8 * usize::from(!self.inline)
     }
 
     /// What the module cache calls it.
     pub(crate) fn key(self) -> Vec<u8> {
         let inline: &[u8] = if self.inline { b"" } else { b" and calls" };
-        let sampled: &[u8] = if self.sampled { b" and samples" } else { b"" };
-        [self.checks.key(), inline, sampled].concat()
+        [&self.checks.key(), inline].concat()
     }
 }

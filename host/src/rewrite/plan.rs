@@ -9,8 +9,6 @@ use wasm_encoder::{BlockType, InstructionSink, MemArg, MemArgTarget};
 /// Which checks are written, and what they use.
 pub(super) struct Plan {
     pub(super) checks: Checks,
-    /// Whether looks at the host's word come back, and are at the ends of functions, too.
-    pub(super) sampled: bool,
     /// How many functions the guest imports.
     pub(super) function_imports: u32,
     /// The guest's memory, where it is now.
@@ -68,7 +66,7 @@ impl Plan {
             self.emit_store_fuel(code, fuel);
         }
         self.emit_end(code, end);
-        if !self.sampled {
+        if !self.checks.samples {
             code.unreachable();
         }
         code.end();
@@ -77,7 +75,7 @@ impl Plan {
     /// Has the guest leave by the block at `depth`, where it is ended, if the host wants
     /// that; one that is sampled calls the host right here.
     pub(super) fn emit_stop(&self, code: &mut InstructionSink<'_>, fuel: Option<u32>, depth: u32) {
-        if self.sampled {
+        if self.checks.samples {
             return self.emit_call(code, fuel, End::Stopped);
         }
         self.emit_word(code);

@@ -155,18 +155,22 @@ const ALL: [Checks; 4] = [
     Checks {
         interrupt: false,
         fuel: false,
+        samples: false,
     },
     Checks {
         interrupt: true,
         fuel: false,
+        samples: false,
     },
     Checks {
         interrupt: false,
         fuel: true,
+        samples: false,
     },
     Checks {
         interrupt: true,
         fuel: true,
+        samples: false,
     },
 ];
 
@@ -227,21 +231,16 @@ fn modules_do_the_same_with_checks_and_samples() {
             continue;
         };
         let expected = plain.everything();
-        let passes = ALL.into_iter().map(Pass::inlining);
-        let sampled = ALL.into_iter().filter(|checks| checks.interrupt);
-        let sampled = sampled.map(|checks| Pass {
-            sampled: true,
-            ..Pass::inlining(checks)
-        });
-        for pass in passes.chain(sampled) {
-            let rewritten = rewrite(&bytes, pass).unwrap();
+        let sampled = [false, true].map(|fuel| Checks::none().fuel(fuel).samples(true));
+        for checks in ALL.into_iter().chain(sampled) {
+            let rewritten = rewrite(&bytes, Pass::inlining(checks)).unwrap();
             let bytes = rewritten.bytes.as_deref().unwrap_or(&bytes);
             let mut run = Run::new(bytes).expect("it has a beginning as before");
-            if pass.sampled {
+            if checks.samples {
                 // At each look.
                 run.set(Words::INTERRUPT, &1u32.to_le_bytes());
             }
-            assert_eq!(run.everything(), expected, "module {seed} with {pass:?}");
+            assert_eq!(run.everything(), expected, "module {seed} with {checks:?}");
             compared += 1;
         }
     }
