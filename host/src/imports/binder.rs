@@ -214,8 +214,8 @@ impl Binder<'_> {
         let mut access = None;
         if needs.access {
             let module = self.module.compiler().access()?;
-            let resolve = genkan::resolve(self.store, self.env);
-            let externs = [space.clone(), fault.clone(), resolve.into()];
+            let status = genkan::status(self.store, self.env);
+            let externs = [space.clone(), fault.clone(), status.into()];
             access = Some(instantiate(self.store, module, &externs)?);
         }
         let mut copy = None;

@@ -11,7 +11,7 @@ pub use access::Access;
 pub(crate) use error::{BoxError, file_error};
 pub use error::{
     Error, FormatProblem, Import, ImportKind, Mismatch, PointerError, PointerProblem,
-    ReturnedError, SourceLocation, WindowProblem,
+    RegionUser, ReturnedError, SourceLocation, WindowProblem,
 };
 pub use limits::Limits;
 pub use pointer::{MAX_REGION_LEN, Pointer};
