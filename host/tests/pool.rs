@@ -1,11 +1,13 @@
 //! Pools: each use of a guest finds it as new, wherever the last one left it.
 
 mod guests;
+mod process;
 
 use genkan_host::{
     Access, Cx, Engine, Error, Functions, Guest, Limits, Module, Pool, PoolLimits, Region, Setup,
     Value,
 };
+use process::alone;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -298,4 +300,73 @@ fn many_threads_take_from_one_pool() {
         }
     });
     assert!(most.load(Ordering::SeqCst) <= 3);
+}
+
+/// Little of what was touched is written anew, and much of it, and all of a large memory,
+/// taken back by the system; in a forked process too.
+#[test]
+#[cfg(target_os = "linux")]
+fn whatever_was_touched_is_as_new() {
+    alone("whatever_was_touched_is_as_new", || {
+        let engine = Engine::default();
+        let pools = [3, 20, 200].map(|pages| {
+            // 20 pages of data, of which the last ends in the middle of one.
+            let data = "0123456789abcdef".repeat(5_000);
+            let text = format!(
+                r#"(module (memory (export "memory") {pages}) (data (i32.const 5000) "{data}")
+                    (func (export "store") (param i32) (i32.store8 (local.get 0) (i32.const 0xee)))
+                    (func (export "sum") (result i64) (local i32 i64)
+                        (loop $next
+                            (local.set 1 (i64.add (local.get 1) (i64.load (local.get 0))))
+                            (local.set 0 (i32.add (local.get 0) (i32.const 8)))
+                            (br_if $next (i32.lt_u (local.get 0) (i32.const {len}))))
+                        (local.get 1)))"#,
+                len = pages << 16
+            );
+            let module = engine.compile(text.as_bytes()).unwrap();
+            (pages << 16, Pool::new(&module, PoolLimits::new().guests(1)))
+        });
+        let first = pools.each_ref().map(|(_, pool)| {
+            let mut guest = pool.take(Setup::new()).unwrap();
+            guest.call::<u64>("sum", ()).unwrap()
+        });
+        let uses = || {
+            let mut state = 5u64;
+            for ((len, pool), first) in pools.iter().zip(first) {
+                for writes in [0, 1, 3, 30, 500] {
+                    let mut guest = pool.take(Setup::new()).unwrap();
+                    assert_eq!(
+                        guest.call::<u64>("sum", ()).unwrap(),
+                        first,
+                        "{len} {writes}"
+                    );
+                    for _ in 0..writes {
+                        state = state
+                            .wrapping_mul(6_364_136_223_846_793_005)
+                            .wrapping_add(1);
+                        let at = (state >> 33) as u32 % len;
+                        guest.call::<()>("store", (at,)).unwrap();
+                    }
+                }
+                let mut guest = pool.take(Setup::new()).unwrap();
+                assert_eq!(guest.call::<u64>("sum", ()).unwrap(), first);
+            }
+        };
+        uses();
+        // SAFETY: the child runs guests and ends without returning from here.
+        match unsafe { libc::fork() } {
+            0 => {
+                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(uses));
+                // SAFETY: ends the process.
+                unsafe { libc::_exit(i32::from(done.is_err())) };
+            }
+            child => {
+                uses();
+                let mut status = 0;
+                // SAFETY: waits for a process of ours.
+                unsafe { libc::waitpid(child, &mut status, 0) };
+                assert_eq!(status, 0);
+            }
+        }
+    });
 }

@@ -6,7 +6,7 @@ use super::frames;
 use super::plain::plain;
 use crate::backtrace::{Origin, RawFrame};
 use crate::calls::Declarations;
-use crate::rewrite::{self, Checks, Layout, Pass};
+use crate::rewrite::{self, Added, Checks, Layout, Pass};
 use crate::sys::Image;
 use crate::sys::stack::Addresses;
 use crate::types::{Error, Limits, Signature};
@@ -23,6 +23,8 @@ struct Inner {
     bytes: Box<[u8]>,
     /// How many imports it has.
     imports: usize,
+    /// They, once somebody asked.
+    imported: OnceLock<Vec<wasmer::ImportType>>,
     /// Its functions that say their types.
     declared: Declarations,
     /// By the numbers of what the pass does.
@@ -37,8 +39,8 @@ pub(crate) struct Variant {
     /// The engine that holds its code.
     pub(crate) wasmer: wasmer::Engine,
     pub(crate) pass: Pass,
-    /// How many memories the pass added to those that are imported.
-    added_memories: usize,
+    /// What the pass added to what the guest imports.
+    pub(crate) added: Vec<Added>,
     way_back: OnceLock<WayBack>,
 }
 
@@ -52,7 +54,13 @@ struct WayBack {
 impl Variant {
     /// Whether its code reads and writes regions itself.
     pub(crate) fn inlines(&self) -> bool {
-        self.added_memories > usize::from(self.pass.checks != Checks::none())
+        let mut added = self.added.iter();
+        added.any(|added| matches!(added, Added::Space { .. }))
+    }
+
+    /// Whether it does nothing else with the imports that do so.
+    pub(crate) fn inlines_all(&self) -> bool {
+        self.added.contains(&Added::Space { inlined: true })
     }
 
     /// The guest's own memories.
@@ -60,7 +68,8 @@ impl Variant {
         let info = self.module.info();
         // Those that the pass added are the last ones that are imported.
         let imported = info.num_imported_memories;
-        let added = imported - self.added_memories..imported;
+        let memories = self.added.iter().filter(|added| added.is_memory()).count();
+        let added = imported - memories..imported;
         let memories: Vec<_> = info.memories.values().copied().enumerate().collect();
         let own = memories.into_iter();
         own.filter_map(move |(index, ty)| (!added.contains(&index)).then_some(ty))
@@ -131,6 +140,7 @@ impl Module {
             compiler: compiler.clone(),
             bytes: bytes.into(),
             imports: rewrite::imports(bytes)?,
+            imported: OnceLock::new(),
             declared,
             variants: Default::default(),
             image: OnceLock::new(),
@@ -156,13 +166,11 @@ impl Module {
         }
         let Compiled { module, wasmer } = self.0.compiler.compile(&self.0.bytes, pass)?;
         let added = module.imports().skip(self.0.imports);
-        let added_memories = added
-            .filter(|import| matches!(import.ty(), wasmer::ExternType::Memory(_)))
-            .count();
+        let added = added.map(|import| Added::of(import.name())).collect();
         Ok(cell.get_or_init(|| Variant {
             module,
             wasmer,
-            added_memories,
+            added,
             pass,
             way_back: OnceLock::new(),
         }))
@@ -195,8 +203,11 @@ impl Module {
     }
 
     /// What it imports itself.
-    pub(crate) fn imports(&self) -> Vec<wasmer::ImportType> {
-        self.any().module.imports().take(self.0.imports).collect()
+    pub(crate) fn imports(&self) -> &[wasmer::ImportType] {
+        self.0.imported.get_or_init(|| {
+            let imports = self.any().module.imports();
+            imports.take(self.0.imports).collect()
+        })
     }
 
     fn way_back<'a>(&self, variant: &'a Variant) -> &'a WayBack {

@@ -12,7 +12,7 @@ use crate::sys::{Bounds, GuestTunables, MemoryState, Origin, faults};
 use crate::types::{BoxError, Error, Limits};
 use std::sync::{Arc, OnceLock};
 use wasmer::sys::NativeEngineExt;
-use wasmer::{FunctionEnv, ImportType, Instance, Store, WASM_PAGE_SIZE};
+use wasmer::{FunctionEnv, Instance, Store, WASM_PAGE_SIZE};
 
 /// What a guest is made from, each time that it is made anew.
 pub(super) struct Recipe {
@@ -53,7 +53,7 @@ impl Recipe {
     /// again.
     pub(super) fn instantiate(&self, given: &mut Given, memory: Origin) -> Result<Live, Error> {
         let imports = self.module.imports();
-        let needs = Needs::of(&imports, &self.functions)?;
+        let needs = Needs::of(imports, &self.functions)?;
         let variant = self.module.variant(Pass {
             checks: self.checks,
             inline: !needs.replaced,
@@ -86,7 +86,7 @@ impl Recipe {
             tunables: &tunables,
             space: &space,
         };
-        match self.start(&mut binder, variant, &imports, &needs) {
+        match self.start(&mut binder, variant, &needs) {
             Ok(exports) => Ok(Live {
                 store,
                 space,
@@ -105,11 +105,10 @@ impl Recipe {
         &self,
         binder: &mut Binder<'_>,
         variant: &Variant,
-        imports: &[ImportType],
         needs: &Needs,
     ) -> Result<Arc<Exports>, Error> {
-        let mut externs = binder.bind(imports, needs, &self.functions)?;
-        externs.extend(binder.bind_added(variant, imports.len(), self.stop.words())?);
+        let mut externs = binder.bind(variant, needs, &self.functions)?;
+        externs.extend(binder.bind_added(variant, self.stop.words())?);
         let Binder {
             store, env, space, ..
         } = binder;

@@ -2,12 +2,12 @@
 
 use super::functions::Functions;
 use super::state::State;
-use super::{end, genkan, wasi};
+use super::{access, end, genkan, wasi};
 use crate::abi::{self, Source};
 use crate::calls::Declaration;
 use crate::engine::{Module, Variant};
 use crate::regions::Space;
-use crate::rewrite::Added;
+use crate::rewrite::{Access, Added};
 use crate::sys::{GuestTunables, Words};
 use crate::types::{BoxError, Error, Import, ImportKind, Signature, ValueType};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use wasmer::{
 #[derive(Default)]
 pub(crate) struct Needs {
     pub(crate) access: bool,
+    /// Whether there is one of those that is called in any case.
+    called: bool,
     pub(crate) copy: bool,
     pub(crate) memory: Option<MemoryType>,
     /// Whether the embedder offers a function in place of one that reads or writes
@@ -35,7 +37,11 @@ impl Needs {
                 ExternType::Memory(ty) if needs.memory.is_none() => needs.memory = Some(*ty),
                 ExternType::Function(_) if !functions.has(import.module(), import.name()) => {
                     match source(import.module(), import.name()) {
-                        Some(Source::Access) => needs.access = true,
+                        Some(Source::Access) => {
+                            needs.access = true;
+                            let access = Access::named(import.module(), import.name());
+                            needs.called |= access.is_none();
+                        }
                         Some(Source::Copy) => needs.copy = true,
                         Some(Source::Host) => {}
                         None => return Err(not_offered(import, None)),
@@ -94,10 +100,11 @@ pub(crate) struct Binder<'a> {
 impl Binder<'_> {
     pub(crate) fn bind(
         &mut self,
-        imports: &[ImportType],
+        variant: &Variant,
         needs: &Needs,
         functions: &Functions,
     ) -> Result<Vec<Extern>, Error> {
+        let imports = self.module.imports();
         let memory = match needs.memory {
             None => None,
             Some(ty) => {
@@ -108,7 +115,9 @@ impl Binder<'_> {
                 Some(memory)
             }
         };
-        let (access, copy) = self.carried(needs, memory.as_ref())?;
+        let called = needs.access && (needs.called || !variant.inlines_all());
+        let access = self.carried_access(called)?;
+        let copy = self.carried_copy(needs, memory.as_ref())?;
         let mut externs = Vec::with_capacity(imports.len() + 2);
         for import in imports {
             let (module, name) = (import.module(), import.name());
@@ -131,7 +140,10 @@ impl Binder<'_> {
                         None if module == wasi::MODULE => {
                             wasi::function(self.store, self.env, name, ty)
                         }
-                        None => genkan::function(self.store, self.env, module, name),
+                        None => match Access::named(module, name) {
+                            Some(access) => Some(access::function(self.store, self.env, access)),
+                            None => genkan::function(self.store, self.env, module, name),
+                        },
                     }
                 });
             let function = function.ok_or_else(|| not_offered(import, None))?;
@@ -144,22 +156,21 @@ impl Binder<'_> {
         Ok(externs)
     }
 
-    /// The values for what the pass added to a guest that has `own` imports itself.
+    /// The values for what the pass added to what the guest imports.
     pub(crate) fn bind_added(
         &mut self,
         variant: &Variant,
-        own: usize,
         words: &Arc<Words>,
     ) -> Result<Vec<Extern>, Error> {
         let mut externs = Vec::new();
-        for import in variant.module.imports().skip(own) {
-            externs.push(match Added::of(import.name()) {
+        for added in &variant.added {
+            externs.push(match added {
                 Added::End => end::function(self.store, self.env).into(),
                 Added::Words => {
                     let words = self.tunables.words(self.store, words);
                     words.map_err(instantiate_error)?.into()
                 }
-                Added::Space => self.region_space()?,
+                Added::Space { .. } => self.region_space()?,
             });
         }
         Ok(externs)
@@ -197,38 +208,42 @@ impl Binder<'_> {
         }
     }
 
-    /// The carried modules' instances, as far as they are needed and possible.
-    fn carried(
+    /// The carried module with the reads and writes, if a guest calls them.
+    fn carried_access(&mut self, called: bool) -> Result<Option<Instance>, Error> {
+        if !called || self.space.regions.is_none() {
+            return Ok(None);
+        }
+        let module = self.module.compiler().access()?;
+        let fault = genkan::fault(self.store, self.env);
+        let status = genkan::status(self.store, self.env);
+        let externs = [self.region_space()?, fault.into(), status.into()];
+        self.instantiate(module, &externs).map(Some)
+    }
+
+    /// The carried module with the copies, if a guest calls them and it can be used.
+    fn carried_copy(
         &mut self,
         needs: &Needs,
         memory: Option<&Memory>,
-    ) -> Result<(Option<Instance>, Option<Instance>), Error> {
-        if self.space.regions.is_none() {
-            return Ok((None, None));
-        }
-        let space = self.region_space()?;
-        let fault = Extern::from(genkan::fault(self.store, self.env));
-        let instantiate = |store: &mut Store, module, externs: &[Extern]| {
-            Instance::new_by_index(store, module, externs).map_err(instantiate_error)
-        };
-        let mut access = None;
-        if needs.access {
-            let module = self.module.compiler().access()?;
-            let status = genkan::status(self.store, self.env);
-            let externs = [space.clone(), fault.clone(), status.into()];
-            access = Some(instantiate(self.store, module, &externs)?);
-        }
-        let mut copy = None;
+    ) -> Result<Option<Instance>, Error> {
         // The host's functions in its place charge what they copy.
-        if needs.copy
-            && !self.env.as_ref(self.store).counted
-            && let Some(memory) = memory
-        {
-            let module = self.module.compiler().copy()?;
-            let end = end::function(self.store, self.env);
-            let externs = [space, memory.clone().into(), fault, end.into()];
-            copy = Some(instantiate(self.store, module, &externs)?);
-        }
-        Ok((access, copy))
+        let counted = self.env.as_ref(self.store).counted;
+        let Some(memory) = memory.filter(|_| needs.copy && !counted) else {
+            return Ok(None);
+        };
+        let module = self.module.compiler().copy()?;
+        let fault = genkan::fault(self.store, self.env);
+        let end = end::function(self.store, self.env);
+        let memory = Extern::from(memory.clone());
+        let externs = [self.region_space()?, memory, fault.into(), end.into()];
+        self.instantiate(module, &externs).map(Some)
+    }
+
+    fn instantiate(
+        &mut self,
+        module: &wasmer::Module,
+        externs: &[Extern],
+    ) -> Result<Instance, Error> {
+        Instance::new_by_index(self.store, module, externs).map_err(instantiate_error)
     }
 }

@@ -1,6 +1,7 @@
 //! What guests import: the carried modules' functions, the host's own, and those
 //! that the embedder offers.
 
+mod access;
 mod binder;
 mod caller;
 mod context;

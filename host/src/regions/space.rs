@@ -400,6 +400,13 @@ impl Space {
         }
     }
 
+    /// How many bytes there are from a pointer to its region's end.
+    pub(crate) fn len(&self, pointer: Pointer) -> Result<u64, Error> {
+        let granted = self.lock();
+        let region = &granted.check(pointer, 0, 0, false)?.shared;
+        Ok(region.len as u64 - u64::from(pointer.offset()))
+    }
+
     /// Copies bytes of a region into the guest's memory, or from it if `write`:
     /// for guests for which the carried module cannot do it. `before` is asked before
     /// each piece, with its length, whether the guest may go on.

@@ -19,7 +19,7 @@ use wasmparser::FuncType;
 
 /// A function whose calls are inlined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     /// `(pointer, offset) -> value` of so many bytes.
     Read(u32),
     /// `(pointer, offset, value)` of so many bytes.
@@ -39,13 +39,13 @@ const WRITABLE: u64 = 12;
 const LENGTHS: u64 = 0x10_0000;
 
 impl Access {
-    /// The one that a guest imports under this name and with this type.
-    pub(super) fn of(module: &str, name: &str, ty: &FuncType) -> Option<Self> {
+    /// The one of this name.
+    pub(crate) fn named(module: &str, name: &str) -> Option<Self> {
         let function = abi::function(module, name)?;
         if function.source != Source::Access {
             return None;
         }
-        let access = match name {
+        Some(match name {
             "len" => Self::Len,
             "read" | "read_u8" => Self::Read(1),
             "read_u16" => Self::Read(2),
@@ -56,8 +56,12 @@ impl Access {
             "write_u32" => Self::Write(4),
             "write_u64" => Self::Write(8),
             _ => return None,
-        };
-        access.has_type(ty).then_some(access)
+        })
+    }
+
+    /// The one that a guest imports under this name and with this type.
+    pub(super) fn of(module: &str, name: &str, ty: &FuncType) -> Option<Self> {
+        Self::named(module, name).filter(|access| access.has_type(ty))
     }
 
     /// A guest may import it with any type; with another one, it is refused later.

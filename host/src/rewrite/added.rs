@@ -34,17 +34,24 @@ pub(crate) enum Added {
     End,
     /// The memory with the host's words.
     Words,
-    /// The region space, as a memory.
-    Space,
+    /// The region space, as a memory. All that the guest does with its imports that read
+    /// and write regions is written in its code, if `inlined`: they are called for what is
+    /// wrong alone.
+    Space { inlined: bool },
 }
 
 impl Added {
+    pub(crate) fn is_memory(self) -> bool {
+        self != Self::End
+    }
+
     /// From its name. It says nothing of an import of the guest's, which may have any.
     pub(crate) fn of(name: &str) -> Self {
         match name {
             END => Self::End,
             WORDS => Self::Words,
-            SPACE => Self::Space,
+            SPACE => Self::Space { inlined: true },
+            SPACE_AND_CALLS => Self::Space { inlined: false },
             _ => unreachable!("the pass adds nothing else"),
         }
     }
@@ -57,5 +64,7 @@ pub(super) const MODULE: &str = "genkan:host";
 pub(super) const END: &str = "end";
 /// The added memory, if there are checks.
 pub(super) const WORDS: &str = "words";
-/// The added memory, if there is inlined access.
+/// The added memory, if there is inlined access; under the second name, if there is other
+/// access as well. So the compiled module says which.
 pub(super) const SPACE: &str = "space";
+pub(super) const SPACE_AND_CALLS: &str = "space and calls";

@@ -56,6 +56,8 @@ pub(super) struct Signature {
 pub(super) struct Code {
     pub(super) bytes: Vec<u8>,
     pub(super) runs: Runs,
+    /// Whether it calls a function whose calls are inlined elsewhere.
+    pub(super) calls_accesses: bool,
 }
 
 /// Whether an instruction is never left to the engine.
@@ -95,6 +97,7 @@ pub(super) fn rewrite(
         work: (plan.checks.interrupt && loops).then_some(work),
         locals: Locals(work + u32::from(plan.checks.interrupt && loops)),
         inlined: Vec::new(),
+        calls_accesses: false,
         frames: vec![Frame::new(STRETCH, true)],
         live: true,
         budget: STRETCH,
@@ -166,6 +169,8 @@ struct Writer<'a> {
     locals: Locals,
     /// The accesses that were inlined, and where the calls were.
     inlined: Vec<(Inlined, usize)>,
+    /// Whether one was not.
+    calls_accesses: bool,
     frames: Vec<Frame>,
     /// Whether the instruction can be reached.
     live: bool,
@@ -253,6 +258,7 @@ impl Writer<'_> {
                     self.inline(access, *function_index, at);
                 }
                 None => {
+                    self.calls_accesses |= self.live && self.plan.access(*function_index).is_some();
                     self.settle(at);
                     self.replace(at, end);
                     let function = self.plan.function(*function_index);
@@ -637,7 +643,11 @@ impl Writer<'_> {
             self.refuse(&mut bytes, &mut runs);
         }
         InstructionSink::new(&mut bytes).end();
-        Code { bytes, runs }
+        Code {
+            bytes,
+            runs,
+            calls_accesses: self.calls_accesses,
+        }
     }
 
     /// Ends the guest because of an access that did not pass.

@@ -26,6 +26,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use access::Access;
 pub(crate) use added::{Added, End};
 pub use checks::Checks;
 pub(crate) use helpers::BYTES_OF_FUEL;
@@ -37,7 +38,7 @@ use crate::types::Error;
 use wasmparser::{Validator, WasmFeatures};
 
 /// Part of the key of the module cache: changes when the pass's output does.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Checks that a module is valid, with the features that guests may use.
 ///

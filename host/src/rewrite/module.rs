@@ -1,7 +1,7 @@
 //! A module's sections, with what the pass adds to them.
 
 use super::access::Access;
-use super::added::{END, MODULE, SPACE, WORDS};
+use super::added::{END, MODULE, SPACE, SPACE_AND_CALLS, WORDS};
 use super::body::{self, Signature};
 use super::helpers::{self, Facts, Helpers};
 use super::layout::{Layout, Runs};
@@ -16,8 +16,8 @@ use wasm_encoder::{
     TypeSection, ValType,
 };
 use wasmparser::{
-    CustomSectionReader, DataKind, ElementItems, ElementKind, FunctionBody, KnownCustom, Operator,
-    Parser, Payload, TypeRef,
+    CustomSectionReader, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody,
+    KnownCustom, Operator, Parser, Payload, TypeRef,
 };
 
 pub(super) type Error = reencode::Error<Infallible>;
@@ -103,6 +103,36 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// Whether it does anything with an imported function that reads or writes regions but
+    /// call it: what has the address of one is not in the code alone, but declared.
+    fn passes_on(&self, census: &Census) -> Result<bool, Error> {
+        let is_access = |function: u32| census.is_access(function);
+        for export in self.exports.iter().cloned().flatten() {
+            let export = export?;
+            if export.kind == ExternalKind::Func && is_access(export.index) {
+                return Ok(true);
+            }
+        }
+        for segment in self.elements.iter().cloned().flatten() {
+            let found = match segment?.items {
+                ElementItems::Functions(items) => {
+                    let items = items.into_iter().collect::<Result<Vec<_>, _>>()?;
+                    items.into_iter().any(is_access)
+                }
+                ElementItems::Expressions(_, items) => {
+                    let items = items.into_iter().collect::<Result<Vec<_>, _>>()?;
+                    any_has_address(items, is_access)?
+                }
+            };
+            if found {
+                return Ok(true);
+            }
+        }
+        let globals = self.globals.iter().cloned().flatten();
+        let globals = globals.map(|global| Ok(global?.init_expr));
+        any_has_address(globals.collect::<Result<Vec<_>, Error>>()?, is_access)
+    }
+
     /// Whether any function has an instruction that is never left to the engine.
     fn needs_help(&self) -> Result<bool, Error> {
         for body in &self.bodies {
@@ -115,6 +145,23 @@ impl<'a> Source<'a> {
         }
         Ok(false)
     }
+}
+
+/// Whether an expression has the address of one of these functions.
+fn any_has_address(
+    expressions: Vec<wasmparser::ConstExpr<'_>>,
+    of: impl Fn(u32) -> bool,
+) -> Result<bool, Error> {
+    for expression in expressions {
+        for operator in expression.get_operators_reader() {
+            if let Operator::RefFunc { function_index } = operator?
+                && of(function_index)
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// How many there are of what has indices, and their types.
@@ -226,6 +273,10 @@ impl Census {
         self.types + index as u32
     }
 
+    fn is_access(&self, function: u32) -> bool {
+        matches!(self.accesses.get(function as usize), Some(Some(_)))
+    }
+
     fn add_table(&mut self, ty: wasmparser::TableType) {
         let fixed = ty.maximum == Some(ty.initial) && ty.element_type.is_func_ref();
         let large = (LARGEST_FIXED_TABLE..u64::from(u32::MAX)).contains(&ty.initial);
@@ -318,6 +369,8 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(&mut self, runs: &mut Runs) -> Result<Vec<u8>, Error> {
         let bodies = self.bodies()?;
+        let calls = bodies.iter().any(|body| body.calls_accesses);
+        let inlined = !calls && !self.source.passes_on(&self.census)?;
         let helpers = self.helpers.functions(&self.plan);
         let mut move_to = Mover(&self.plan);
         let mut module = wasm_encoder::Module::new();
@@ -348,7 +401,8 @@ impl Writer<'_> {
             imports.import(MODULE, WORDS, words());
         }
         if !self.plan.accesses.is_empty() {
-            imports.import(MODULE, SPACE, space());
+            let name = if inlined { SPACE } else { SPACE_AND_CALLS };
+            imports.import(MODULE, name, space());
         }
         module.section(&imports);
 

@@ -1,8 +1,11 @@
 //! A reserved range of addresses that bytes are mapped into.
 
 use super::fork;
+use super::image::Image;
 use super::pages::whole_pages;
 use super::ranges::RangeMap;
+#[cfg(target_os = "linux")]
+use super::touched::touched;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use std::ffi::c_void;
 use std::fs::File;
@@ -121,9 +124,10 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Maps the whole pages of `file` over `range`, which is committed. What is written
-    /// there stays in this space.
-    pub(super) fn map_privately(&self, range: Range<usize>, file: &File) -> io::Result<()> {
+    /// Maps an image's pages over what is committed. What is written there stays in this
+    /// space.
+    pub(super) fn map_image(&self, image: &Image) -> io::Result<()> {
+        let range = image.range.clone();
         if range.is_empty() {
             return Ok(());
         }
@@ -132,16 +136,16 @@ impl AddressSpace {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED;
         let start = self.address(range.start);
         // SAFETY: as for `map`.
-        unsafe { rustix::mm::mmap(start, range.len(), access, flags, file, 0) }?;
+        unsafe { rustix::mm::mmap(start, range.len(), access, flags, &image.file, 0) }?;
         pages.set(range, Some(Protection::ReadWrite));
         Ok(())
     }
 
-    /// Makes the first `len` bytes what they were when they were committed or mapped
-    /// privately, and takes away all that is behind them. `false` if it cannot: the space
+    /// Makes the first `len` bytes what they were when they were committed, or this image
+    /// was mapped, and takes away all that is behind them. `false` if it cannot: the space
     /// may be used no more.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(super) fn restore(&mut self, len: usize) -> bool {
+    #[cfg(target_os = "linux")]
+    pub(super) fn restore(&mut self, len: usize, image: Option<&Image>) -> bool {
         let mut pages = self.lock(&(0..len));
         let end = pages.end().max(len);
         let writable = |protection| protection == Protection::ReadWrite;
@@ -154,15 +158,52 @@ impl AddressSpace {
             }
             pages.set(len..end, None);
         }
-        let advice = rustix::mm::Advice::LinuxDontNeed;
-        // SAFETY: `lock` has checked that the range is inside the reservation. All of it is
-        // private, as windows are behind it; and Rust holds no reference into it.
-        len == 0 || unsafe { rustix::mm::madvise(self.address(0), len, advice) }.is_ok()
+        drop(pages);
+        self.rewrite(len, image).is_ok() || self.forget(len)
     }
 
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(super) fn restore(&mut self, _: usize) -> bool {
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn restore(&mut self, _: usize, _: Option<&Image>) -> bool {
         false
+    }
+
+    /// Writes anew what was touched of the first `len` bytes, if it is little: to have the
+    /// system take the pages back and make new ones costs ten times as much. All of these
+    /// bytes are private, as windows are behind them.
+    #[cfg(target_os = "linux")]
+    fn rewrite(&mut self, len: usize, image: Option<&Image>) -> io::Result<()> {
+        /// The most bytes that are looked through.
+        const LONGEST: usize = 4 << 20;
+        /// The most pages that are written, and so are kept.
+        const MOST: usize = 64;
+        if len > LONGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let base = self.base.as_ptr() as usize;
+        let touched = touched(base..base + len, MOST)?.ok_or(io::ErrorKind::FileTooLarge)?;
+        for range in touched {
+            let range = range.start - base..range.end - base;
+            // SAFETY: the range is inside the reservation and can be written, and the space
+            // is borrowed as a whole: nobody else has these bytes.
+            let bytes = unsafe {
+                let start = self.base.as_ptr().add(range.start);
+                std::slice::from_raw_parts_mut(start, range.len())
+            };
+            bytes.fill(0);
+            if let Some(image) = image {
+                image.read(range.start, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the system take back the first `len` bytes' pages.
+    #[cfg(target_os = "linux")]
+    fn forget(&mut self, len: usize) -> bool {
+        let advice = rustix::mm::Advice::LinuxDontNeed;
+        // SAFETY: the range is inside the reservation, by `restore`, and Rust holds no
+        // reference into it.
+        len == 0 || unsafe { rustix::mm::madvise(self.address(0), len, advice) }.is_ok()
     }
 
     /// Makes `range` a copy of `bytes`, with zeros behind them, for reading.

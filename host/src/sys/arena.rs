@@ -4,6 +4,7 @@
 //! memory file, which is mapped once for the host; each run has pages of its own.
 
 use super::fork;
+use super::memory_file::memory_file;
 use super::pages::{page_size, whole_pages};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::fs::File;
@@ -178,34 +179,6 @@ impl Drop for MemoryFile {
         let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
         debug_assert!(unmapped.is_ok(), "{unmapped:?}");
     }
-}
-
-/// A file in memory that cannot shrink: touching a mapped page beyond a file's
-/// end is a SIGBUS.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-fn memory_file(len: usize) -> io::Result<File> {
-    use rustix::fs::{MemfdFlags, SealFlags};
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = File::from(rustix::fs::memfd_create("genkan-region", flags)?);
-    file.set_len(len as u64)?;
-    rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-    Ok(file)
-}
-
-/// Where there are no memory files: a shared memory object without a name.
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-fn memory_file(len: usize) -> io::Result<File> {
-    use rustix::fs::Mode;
-    use rustix::shm::OFlags;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("/genkan-{}-{count}", std::process::id());
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-    let file = File::from(rustix::shm::open(&name, flags, Mode::RUSR | Mode::WUSR)?);
-    rustix::shm::unlink(&name)?;
-    file.set_len(len as u64)?;
-    Ok(file)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The first state of a module's memory.
 
+use super::memory_file::memory_file;
 use super::pages::{page_size, whole_pages};
 use std::fs::File;
 use std::io;
@@ -25,32 +26,43 @@ impl Image {
         let ends = filled().map(|(at, bytes)| *at as usize + bytes.len());
         let start = starts.min().unwrap_or(0) / page_size() * page_size();
         let end = whole_pages(ends.max().unwrap_or(0));
-        let file = sealed(end - start, |file| {
-            filled()
-                .try_for_each(|(at, bytes)| file.write_all_at(bytes, (*at as usize - start) as u64))
-        })?;
+        let file = memory_file(end - start)?;
+        for (at, bytes) in filled() {
+            file.write_all_at(bytes, (*at as usize - start) as u64)?;
+        }
+        seal(&file)?;
         Ok(Self {
             file,
             range: start..end,
             segments: u32::try_from(segments.len()).map_err(io::Error::other)?,
         })
     }
+
+    /// Copies what is in the image of the bytes at `at` in the memory.
+    #[cfg(target_os = "linux")]
+    pub(super) fn read(&self, at: usize, to: &mut [u8]) -> io::Result<()> {
+        let (start, end) = (
+            at.max(self.range.start),
+            (at + to.len()).min(self.range.end),
+        );
+        if start >= end {
+            return Ok(());
+        }
+        let to = &mut to[start - at..end - at];
+        self.file
+            .read_exact_at(to, (start - self.range.start) as u64)
+    }
 }
 
-/// A file in memory, which is written once.
+/// Lets nobody write it any more.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn sealed(len: usize, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
-    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = File::from(memfd_create("genkan-image", flags)?);
-    file.set_len(len as u64)?;
-    write(&file)?;
-    let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-    fcntl_add_seals(&file, seals)?;
-    Ok(file)
+fn seal(file: &File) -> io::Result<()> {
+    use rustix::fs::{SealFlags, fcntl_add_seals};
+    fcntl_add_seals(file, SealFlags::WRITE | SealFlags::SEAL)?;
+    Ok(())
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn sealed(_: usize, _: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
+fn seal(_: &File) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

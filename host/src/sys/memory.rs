@@ -46,7 +46,7 @@ impl MemoryState {
         // The engine says what is wrong with segments that do not fit.
         let image = image.filter(|image| image.range.end <= len);
         if let Some(image) = &image {
-            space.map_privately(image.range.clone(), &image.file)?;
+            space.map_image(image)?;
         }
         Ok(Arc::new(Self::over(space, pages, limit, image)))
     }
@@ -75,7 +75,7 @@ impl MemoryState {
             first_pages: pages,
             ..
         } = Arc::into_inner(self)?;
-        let restored = space.restore(pages as usize * WASM_PAGE_SIZE);
+        let restored = space.restore(pages as usize * WASM_PAGE_SIZE, image.as_deref());
         restored.then(|| Self::over(space, pages, limit, image))
     }
 

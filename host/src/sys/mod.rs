@@ -2,7 +2,7 @@
 //! module with `unsafe`; it knows of nothing above it.
 //!
 //! - [`SharedBytes`]: a region's bytes, as the host reads and writes them.
-//! - `arena`: the pages that they are in.
+//! - `arena`: the pages that they are in, in `memory_file`s.
 //! - `AddressSpace`: a reserved range of addresses that bytes are mapped into,
 //!   and that knows which of its pages may be touched.
 //! - [`Image`]: the first state of a module's memory.
@@ -10,6 +10,7 @@
 //! - [`GuestTunables`]: what makes the engine use such memories.
 //! - [`Words`]: what a guest's own code looks at.
 //! - [`faults`]: what the signal handler learns of a fault.
+//! - `touched`: which pages have memory of their own.
 //! - [`stack`]: the frames on a guest's stack.
 //! - [`fork`]: what a forked process finds.
 //! - `apart`: work in a process of its own.
@@ -24,10 +25,13 @@ pub(crate) mod faults;
 pub(crate) mod fork;
 mod image;
 mod memory;
+mod memory_file;
 mod pages;
 mod ranges;
 mod shared;
 pub(crate) mod stack;
+#[cfg(target_os = "linux")]
+mod touched;
 mod tunables;
 mod words;
 

@@ -43,7 +43,8 @@ pub struct Limits {
     /// -1; a table that begins with more is [`crate::Error::TableLimit`].
     pub table: Option<u32>,
     /// How many bytes of the native stack it may use: at least 64 KiB, 1 MiB if it
-    /// is not given. Ends in [`crate::Error::StackOverflow`].
+    /// is not given. Ends in [`crate::Error::StackOverflow`]. Stacks are used again: after
+    /// a guest with a larger one, another may get that.
     pub stack: Option<usize>,
 }
 
