@@ -34,6 +34,6 @@ pub use stop::Canceller;
 pub use sys::{Atomic, Atomics, Slice, SliceMut};
 pub use types::{
     Access, Error, FormatProblem, Import, ImportKind, Limits, MAX_REGION_LEN, Mismatch, Pointer,
-    PointerError, PointerProblem, RegionUser, ReturnedError, Signature, SourceLocation, Value, ValueType,
-    WindowProblem,
+    PointerError, PointerProblem, RegionUser, ReturnedError, Signature, SourceLocation, Value,
+    ValueType, WindowProblem,
 };

@@ -211,7 +211,9 @@ impl Region {
         enter: impl Fn(&'a SharedBytes) -> Option<T>,
     ) -> Result<T, Error> {
         match &self.0.bytes {
-            Bytes::Memory(bytes) => self.0.occupy(&self.0.holders(), None, wanted, || enter(bytes)),
+            Bytes::Memory(bytes) => self
+                .0
+                .occupy(&self.0.holders(), None, wanted, || enter(bytes)),
             Bytes::File(_, path) => Err(Error::RegionIsFile(path.clone())),
         }
     }

@@ -324,14 +324,28 @@ impl Space {
 
     /// Copies bytes of a region out, for the host.
     pub(crate) fn read_region(&self, pointer: Pointer, to: &mut [u8]) -> Result<(), Error> {
-        self.region_part(pointer, to.len(), false, |regions, at| regions.read(at, to))
+        self.region_part(
+            pointer,
+            to.len(),
+            false,
+            |regions, at, shared| match shared {
+                true => regions.read_shared(at, to),
+                false => regions.read(at, to),
+            },
+        )
     }
 
     /// Copies bytes into a region, for the host.
     pub(crate) fn write_region(&self, pointer: Pointer, from: &[u8]) -> Result<(), Error> {
-        self.region_part(pointer, from.len(), true, |regions, at| {
-            regions.write(at, from)
-        })
+        self.region_part(
+            pointer,
+            from.len(),
+            true,
+            |regions, at, shared| match shared {
+                true => regions.write_shared(at, from),
+                false => regions.write(at, from),
+            },
+        )
     }
 
     fn region_part(
@@ -339,7 +353,7 @@ impl Space {
         pointer: Pointer,
         len: usize,
         write: bool,
-        copy: impl FnOnce(&AddressSpace, usize) -> Result<(), Inaccessible>,
+        copy: impl FnOnce(&AddressSpace, usize, bool) -> Result<(), Inaccessible>,
     ) -> Result<(), Error> {
         let gone = || Error::RegionGone(Default::default());
         let mut granted = self.lock();
@@ -352,7 +366,7 @@ impl Space {
             return Err(gone());
         };
         let at = range.start + pointer.offset() as usize;
-        copy(&regions.space, at).map_err(|_| gone())
+        copy(&regions.space, at, grant.access.is_shared()).map_err(|_| gone())
     }
 
     /// Answers an access that the carried modules have not let pass: it is let pass
@@ -458,6 +472,7 @@ impl Space {
             return Err(Error::RegionGone(Default::default()));
         };
         let mut buffer = [0; 16 << 10];
+        let shared = grant.access.is_shared();
         let start = range.start + pointer.offset() as usize;
         for done in (first..last).step_by(buffer.len()) {
             let part = (last - done).min(buffer.len());
@@ -466,9 +481,17 @@ impl Space {
             let gone = |_| Error::RegionGone(Default::default());
             if write {
                 memory.space.read(there, part).map_err(|_| bad_range())?;
-                regions.space.write(start + done, part).map_err(gone)?;
+                let written = match shared {
+                    true => regions.space.write_shared(start + done, part),
+                    false => regions.space.write(start + done, part),
+                };
+                written.map_err(gone)?;
             } else {
-                regions.space.read(start + done, part).map_err(gone)?;
+                let read = match shared {
+                    true => regions.space.read_shared(start + done, part),
+                    false => regions.space.read(start + done, part),
+                };
+                read.map_err(gone)?;
                 memory.space.write(there, part).map_err(|_| bad_range())?;
             }
         }

@@ -10,8 +10,8 @@ mod value;
 pub use access::Access;
 pub(crate) use error::{BoxError, file_error};
 pub use error::{
-    Error, FormatProblem, Import, ImportKind, Mismatch, PointerError, PointerProblem,
-    RegionUser, ReturnedError, SourceLocation, WindowProblem,
+    Error, FormatProblem, Import, ImportKind, Mismatch, PointerError, PointerProblem, RegionUser,
+    ReturnedError, SourceLocation, WindowProblem,
 };
 pub use limits::Limits;
 pub use pointer::{MAX_REGION_LEN, Pointer};
