@@ -128,7 +128,7 @@ impl Recipe {
         let instance = Instance::new_by_index(store, &variant.module, &externs);
         drop((running, faults, using));
         let instance = instance.map_err(|error| match error {
-            wasmer::InstantiationError::Start(error) => ended(error, space),
+            wasmer::InstantiationError::Start(error) => ended(error, space, &mut || None),
             other => Error::Instantiate(BoxError::from(other)),
         })?;
         if needs.memory.is_none()
@@ -145,7 +145,9 @@ impl Recipe {
     fn ended(&self, pass: Pass) -> Ended {
         let limits = self.limits.clone();
         let origin = VariantOrigin::new(&self.module, pass);
-        Arc::new(move |error, space| explain(error, space, &limits, &origin))
+        Arc::new(move |error, space, stack_pointer| {
+            explain(error, space, &limits, &origin, stack_pointer)
+        })
     }
 }
 
