@@ -121,3 +121,44 @@ fn many_at_once_write_the_same() {
     only_file(&cache);
     std::fs::remove_dir_all(&cache).unwrap();
 }
+
+/// Other processes load and write the same file, while this one damages and removes it.
+#[test]
+#[cfg(target_os = "linux")]
+fn processes_race_for_one_file() {
+    let cache = directory("raced");
+    assert_eq!(run(config(&cache), GUEST), 7);
+    let file = only_file(&cache);
+    let others: Vec<_> = (0..3)
+        // SAFETY: the child runs guests and ends without returning from here.
+        .map(|_| match unsafe { libc::fork() } {
+            0 => {
+                let right = (0..30).all(|_| run(config(&cache), GUEST) == 7);
+                // SAFETY: ends the process.
+                unsafe { libc::_exit(i32::from(!right)) };
+            }
+            child => child,
+        })
+        .collect();
+    for round in 0..300 {
+        let damage = match round % 3 {
+            0 => std::fs::remove_file(&file),
+            1 => std::fs::write(&file, "short"),
+            _ => std::fs::File::options()
+                .write(true)
+                .open(&file)
+                .and_then(|file| file.set_len(1000)),
+        };
+        // It may have been removed.
+        let _ = damage;
+        std::thread::sleep(std::time::Duration::from_micros(500));
+    }
+    for child in others {
+        let mut status = 0;
+        // SAFETY: waits for a process of ours.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!(status, 0);
+    }
+    assert_eq!(run(config(&cache), GUEST), 7);
+    std::fs::remove_dir_all(&cache).unwrap();
+}

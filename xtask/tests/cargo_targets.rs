@@ -165,3 +165,41 @@ fn arguments_are_cargos() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("release: "), "{text}");
 }
+
+/// `cargo test` has its programs run by the host, with their arguments, and fails as they
+/// do. This one has no harness, which is long to compile for a host that is not optimised.
+#[test]
+#[cfg_attr(not(has_wasm32_wasip1), ignore = "rustup target add wasm32-wasip1")]
+fn tests_run_in_the_host() {
+    let project = Project::new();
+    let test = "fn main() {\n    let words: Vec<_> = std::env::args().skip(1).collect();\n    \
+                println!(\"seen {}\", words.join(\" \"));\n    \
+                std::process::exit(i32::from(words == [\"--fail\"]) * 3);\n}\n";
+    std::fs::create_dir(project.path("tests")).unwrap();
+    std::fs::write(project.path("tests/words.rs"), test).unwrap();
+    let manifest = project.path("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let text = format!("[[test]]\nname = \"words\"\nharness = false\n{text}");
+    std::fs::write(&manifest, text).unwrap();
+    let run = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command
+            .args(["cargo", "test", "-q", "--target", "wasm32-wasip1"])
+            .args(["--test", "words", "--"])
+            .args(words)
+            .current_dir(project.folder.path())
+            // The checkout's host is built there, if it is not yet.
+            .env_remove("CARGO_TARGET_DIR");
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    };
+    let (good, text) = run(&["--nocapture", "a b", "--"]);
+    assert!(good && text.contains("seen --nocapture a b --\n"), "{text}");
+    let (good, text) = run(&["--fail"]);
+    assert!(!good && text.contains("seen --fail\n"), "{text}");
+    assert!(text.contains("exit status: 3"), "{text}");
+}

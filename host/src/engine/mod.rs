@@ -6,6 +6,7 @@ mod data;
 pub(crate) mod frames;
 mod module;
 mod plain;
+pub(crate) mod stack_pointer;
 
 pub use module::Module;
 pub(crate) use module::{Variant, VariantOrigin};

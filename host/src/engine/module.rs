@@ -4,6 +4,7 @@ use super::compiler::{Compiled, Compiler};
 use super::data;
 use super::frames;
 use super::plain::plain;
+use super::stack_pointer::StackPointer;
 use crate::backtrace::{Origin, RawFrame};
 use crate::calls::Declarations;
 use crate::rewrite::{self, Added, Checks, Layout, Pass};
@@ -31,6 +32,8 @@ struct Inner {
     variants: [OnceLock<Variant>; 8],
     /// What its memory begins with, once somebody asked.
     image: OnceLock<Option<Arc<Image>>>,
+    /// Where its stack is, once somebody asked.
+    stack_pointer: OnceLock<Option<StackPointer>>,
 }
 
 /// A module with its checks.
@@ -48,7 +51,7 @@ pub(crate) struct Variant {
 struct WayBack {
     layout: Layout,
     /// How many bytes less there are before the code.
-    moved: u32,
+    moved: i32,
 }
 
 impl Variant {
@@ -95,7 +98,10 @@ impl Origin for VariantOrigin {
         let own = compiled.iter().filter_map(|frame| {
             Some(RawFrame {
                 function: layout.function(frame.function)?,
-                offset: frame.offset.and_then(|at| layout.offset(at + moved)),
+                offset: frame.offset.and_then(|at| {
+                    let at = at.checked_add_signed(*moved)?;
+                    layout.offset(at)
+                }),
             })
         });
         own.collect()
@@ -144,6 +150,7 @@ impl Module {
             declared,
             variants: Default::default(),
             image: OnceLock::new(),
+            stack_pointer: OnceLock::new(),
         }));
         module.variant(Pass::inlining(checks))?;
         Ok(module)
@@ -186,6 +193,12 @@ impl Module {
         image.clone()
     }
 
+    /// Its stack pointer, if it says which it is.
+    pub(crate) fn stack_pointer(&self) -> Option<&StackPointer> {
+        let find = || StackPointer::find(&self.0.bytes);
+        self.0.stack_pointer.get_or_init(find).as_ref()
+    }
+
     /// One that is compiled.
     fn any(&self) -> &Variant {
         let mut variants = self.0.variants.iter();
@@ -216,7 +229,8 @@ impl Module {
             let bytes = &self.0.bytes;
             let rewritten = rewrite::rewrite(bytes, variant.pass).ok();
             let compiled = rewritten.as_ref().and_then(|it| it.bytes.as_deref());
-            let plain = plain(compiled.unwrap_or(bytes), "");
+            let pointer = self.stack_pointer();
+            let plain = plain(compiled.unwrap_or(bytes), "", pointer);
             WayBack {
                 moved: plain.map_or(0, |plain| plain.moved),
                 layout: rewritten.map(|it| it.layout).unwrap_or_default(),

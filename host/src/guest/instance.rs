@@ -114,11 +114,13 @@ impl Recipe {
         } = binder;
         let ended = self.ended(variant.pass);
         let faults = fault_ranges(space);
+        // A host function that its start function calls may grant regions.
+        let using = space.enter()?;
         let running = self.stop.enter()?;
         let instance = Instance::new_by_index(store, &variant.module, &externs);
-        drop((running, faults));
+        drop((running, faults, using));
         let instance = instance.map_err(|error| match error {
-            wasmer::InstantiationError::Start(error) => ended(error, space),
+            wasmer::InstantiationError::Start(error) => ended(error, space, &mut || None),
             other => Error::Instantiate(BoxError::from(other)),
         })?;
         if needs.memory.is_none()
@@ -135,7 +137,9 @@ impl Recipe {
     fn ended(&self, pass: Pass) -> Ended {
         let limits = self.limits.clone();
         let origin = VariantOrigin::new(&self.module, pass);
-        Arc::new(move |error, space| explain(error, space, &limits, &origin))
+        Arc::new(move |error, space, stack_pointer| {
+            explain(error, space, &limits, &origin, stack_pointer)
+        })
     }
 }
 

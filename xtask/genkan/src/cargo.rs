@@ -1,5 +1,5 @@
-//! `cargo`: runs cargo with this program as the linker of every Wasm target, and
-//! otherwise as the user has it.
+//! `cargo`: runs cargo with this program as the linker of every Wasm target, and as what
+//! runs programs and tests for WASI, and otherwise as the user has it.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -22,6 +22,9 @@ const CORE: [&str; 6] = [
     "wasm32v1-none",
 ];
 
+/// Those whose programs the host runs.
+const RUN: [&str; 2] = ["wasm32-wasip1", "wasm32-wasi"];
+
 /// Runs cargo with `arguments`; the exit code is cargo's.
 pub fn run(context: &Context<'_>, arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     let cargo = toolchain::on_path("cargo").context("no cargo on PATH")?;
@@ -29,7 +32,13 @@ pub fn run(context: &Context<'_>, arguments: &[OsString]) -> anyhow::Result<Exit
     let wasm_ld = linker_file::wasm_ld(&folder)?;
     let component_ld = linker_file::wasm_component_ld(&folder)?;
     let mut command = toolchain::command(&cargo);
-    command.args(arguments);
+    // `+nightly` is rustup's, and comes first.
+    let rustups = arguments
+        .first()
+        .is_some_and(|first| first.as_encoded_bytes().starts_with(b"+"));
+    let (rustups, arguments) = arguments.split_at(usize::from(rustups));
+    command.args(rustups);
+    command.args(runners(context, &folder)?).args(arguments);
     if let Some(toolchain) = std::env::var_os("RUSTUP_TOOLCHAIN") {
         command.env("RUSTUP_TOOLCHAIN", toolchain);
     }
@@ -44,6 +53,27 @@ pub fn run(context: &Context<'_>, arguments: &[OsString]) -> anyhow::Result<Exit
         .shell
         .detail("Running", toolchain::display(&command));
     toolchain::exit_code(&mut command)
+}
+
+/// The options that have this program run what cargo runs, where it can and the user has
+/// not said in a variable what does.
+fn runners(context: &Context<'_>, folder: &Path) -> anyhow::Result<Vec<String>> {
+    if context.repository.is_none() && !cfg!(feature = "host") {
+        return Ok(Vec::new());
+    }
+    let runner = linker_file::runner(folder)?;
+    let runner = runner
+        .to_str()
+        .context("the target folder's path is not UTF-8")?;
+    let mut options = Vec::new();
+    for triple in RUN {
+        if std::env::var_os(linker_file::runner_variable(triple)).is_none() {
+            // A list, as a string would be split at its spaces.
+            options.push("--config".into());
+            options.push(format!("target.{triple}.runner=[{runner:?}]"));
+        }
+    }
+    Ok(options)
 }
 
 /// The toolchain's wasm-component-ld, with this program as the linker that it calls:

@@ -168,16 +168,19 @@ wrong.")]
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
     },
-    /// Run cargo with genkan as the linker of every Wasm target
+    /// Run cargo with genkan as the linker of every Wasm target, and as what runs WASI's programs
     #[command(
         disable_help_flag = true,
         after_help = "\
-Example: genkan cargo build --target wasm32-wasip1 --release
+Examples:
+  genkan cargo build --target wasm32-wasip1 --release
+  genkan cargo test --target wasm32-wasip1
 
 All arguments are cargo's, and so is the exit code. The targets are wasm32-wasip1, -wasip2, -wasip3,
 -wasip1-threads, -unknown-unknown and wasm32v1-none; components are made by the wasm-component-ld
-that comes with Rust. Your flags and configuration stay in force, but for the linker. To have it so
-without this command, see `genkan toolchain`."
+that comes with Rust. Your flags and configuration stay in force, but for the linker, and for
+the runner of wasm32-wasip1 unless CARGO_TARGET_WASM32_WASIP1_RUNNER is set. To have it so without
+this command, see `genkan toolchain`."
     )]
     Cargo {
         /// As cargo's

@@ -1,7 +1,7 @@
 //! Builds WebAssembly guests: compiles them, links them in Rust, runs them, and
 //! inspects them. `main.rs` is a thin user of it.
 
-use std::iter::Peekable;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ pub mod watch;
 /// which is given the arguments. The user calls it as `program`.
 pub fn start(
     program: &str,
-    command: impl FnOnce(Peekable<std::env::ArgsOs>) -> ExitCode,
+    command: impl FnOnce(std::vec::IntoIter<OsString>) -> ExitCode,
 ) -> ExitCode {
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
@@ -44,6 +44,7 @@ pub fn start(
         wasm_ld::Call::ComponentLinker(arguments) => {
             cli::exit(cargo::component_linker(Path::new(&name), arguments))
         }
-        wasm_ld::Call::Command(arguments) => command(arguments),
+        wasm_ld::Call::Runner(arguments) => command(run::for_cargo(arguments).into_iter()),
+        wasm_ld::Call::Command(arguments) => command(arguments.collect::<Vec<_>>().into_iter()),
     }
 }

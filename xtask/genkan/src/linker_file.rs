@@ -1,5 +1,5 @@
-//! This program as the linker that cargo and rustc call: files of the names by
-//! which they, and it, know that.
+//! This program as the linker and the runner that cargo and rustc call: files of the
+//! names by which they, and it, know that.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,16 @@ use crate::files;
 
 /// The variable that tells cargo a target's linker, over any configuration file.
 pub fn variable(triple: &str) -> String {
-    let triple = triple.to_uppercase().replace(['-', '.'], "_");
-    format!("CARGO_TARGET_{triple}_LINKER")
+    format!("CARGO_TARGET_{}_LINKER", screaming(triple))
+}
+
+/// The variable that tells cargo what runs programs for a target.
+pub fn runner_variable(triple: &str) -> String {
+    format!("CARGO_TARGET_{}_RUNNER", screaming(triple))
+}
+
+fn screaming(triple: &str) -> String {
+    triple.to_uppercase().replace(['-', '.'], "_")
 }
 
 /// A file named `wasm-ld` in `folder` that is this program: rustc knows by the
@@ -24,6 +32,11 @@ pub fn wasm_ld(folder: &Path) -> anyhow::Result<PathBuf> {
 /// wasm-component-ld link with [`wasm_ld`], which lies beside it.
 pub fn wasm_component_ld(folder: &Path) -> anyhow::Result<PathBuf> {
     link(folder, "wasm-component-ld")
+}
+
+/// A file named `genkan-runner` that is this program, which then runs a module.
+pub fn runner(folder: &Path) -> anyhow::Result<PathBuf> {
+    link(folder, "genkan-runner")
 }
 
 /// Another build of this program gets another folder, so that cargo links again.

@@ -28,6 +28,17 @@ pub fn run(
     toolchain::exit_code(&mut host)
 }
 
+/// The arguments of the command `run` for what cargo has its runner do: a module, and what
+/// follows for the program in it.
+pub fn for_cargo(mut arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words = vec![OsString::from("run")];
+    words.extend(arguments.next());
+    // The first ends this program's options, and the second the host's.
+    words.extend(["--".into(), "--".into()]);
+    words.extend(arguments);
+    words
+}
+
 /// What the host is to do.
 pub struct Job {
     module: PathBuf,

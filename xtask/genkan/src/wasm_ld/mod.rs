@@ -67,6 +67,9 @@ pub enum Call<I> {
     Link(I),
     /// The linker of components, under the name wasm-component-ld.
     ComponentLinker(I),
+    /// What runs a module for cargo, under the name genkan-runner: these are the module and
+    /// its arguments.
+    Runner(I),
     /// The command; its arguments, as they came.
     Command(I),
 }
@@ -77,6 +80,7 @@ pub fn call(name: &OsStr, arguments: ArgsOs) -> Call<Peekable<ArgsOs>> {
     match Path::new(name).file_stem().and_then(OsStr::to_str) {
         Some("wasm-ld" | "genkan-ld") => Call::Linker(arguments),
         Some("wasm-component-ld") => Call::ComponentLinker(arguments),
+        Some("genkan-runner") => Call::Runner(arguments),
         _ if arguments.next_if(|first| first == "link").is_some() => Call::Link(arguments),
         _ => Call::Command(arguments),
     }
