@@ -23,6 +23,14 @@ mod stop;
 mod sys;
 mod types;
 
+/// For `host/bench`, which measures it: what is written into a module before it is compiled
+/// with these checks. How many bytes the module has then.
+#[doc(hidden)]
+pub fn measure_rewriting(module: &[u8], checks: Checks) -> Result<usize, Error> {
+    let rewritten = rewrite::rewrite(module, rewrite::Pass::inlining(checks))?;
+    Ok(rewritten.bytes.map_or(module.len(), |bytes| bytes.len()))
+}
+
 pub use backtrace::{Entry, Frame, Location, Trace};
 pub use calls::{Argument, Arguments, Encoded, Parameter, Results, Return, Stop};
 pub use engine::{CompileLimits, Config, Engine, Module};

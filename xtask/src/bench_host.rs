@@ -1,37 +1,50 @@
 //! `bench host`: measures the host against other engines. The benchmark is a
 //! package of its own, in `host/bench`, because of what it depends on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
+use genkan::build_guest::{self, Request};
 use genkan::context::Repository as _;
 use genkan::files;
+use genkan::guest::Guest;
 use genkan::shell::Shell;
 
 use crate::plot::{self, Bar, Group, Surroundings};
 use crate::repository::Checkout;
 
 /// Builds the benchmark, optimised, and runs it; as JSON if `json`.
-pub fn run(checkout: &Checkout, json: bool) -> anyhow::Result<()> {
-    let mut command = command(checkout, json);
+pub fn run(shell: Shell, checkout: &Checkout, json: bool) -> anyhow::Result<()> {
+    let mut command = command(shell, checkout, json)?;
     let status = command.status().context("cannot run cargo")?;
     ensure!(status.success(), "the host's benchmark failed");
     Ok(())
 }
 
-fn command(checkout: &Checkout, json: bool) -> Command {
+fn command(shell: Shell, checkout: &Checkout, json: bool) -> anyhow::Result<Command> {
+    let guest = guest(shell, checkout)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
         .args(["run", "--release", "--quiet", "--locked", "--manifest-path"])
         .arg(checkout.root().join("host/bench/Cargo.toml"));
+    command.arg("--");
     if json {
-        command.args(["--", "--json"]);
+        command.arg("--json");
     }
-    command
+    command.arg("--rust").arg(guest);
+    Ok(command)
+}
+
+/// Builds the guest in Rust that is measured.
+fn guest(shell: Shell, checkout: &Checkout) -> anyhow::Result<PathBuf> {
+    let context = checkout.context(shell).quiet();
+    let source = checkout.root().join("host/bench/guests/slice_sum.rs");
+    let guest = Guest::source(&context, &source)?;
+    Ok(build_guest::build(&context, &Request::new(guest))?.path)
 }
 
 /// A line of what the benchmark prints as JSON.
@@ -47,7 +60,7 @@ struct Row {
 /// Runs the benchmark and draws what it found into `svg`.
 pub fn draw(shell: Shell, checkout: &Checkout, svg: &Path) -> anyhow::Result<()> {
     shell.status("Measuring", "the host, and what it could have been");
-    let mut command = command(checkout, true);
+    let mut command = command(shell, checkout, true)?;
     command.stderr(std::process::Stdio::inherit());
     let output = command.output().context("cannot run cargo")?;
     // It fails, too, where a floor is missed; the figures are there nevertheless.

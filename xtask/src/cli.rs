@@ -247,7 +247,7 @@ fn execute(shell: Shell, command: Command) -> anyhow::Result<ExitCode> {
                     inputs: Some(inputs),
                 } => bench_link::measure_all(shell, &inputs, json, svg.as_deref())?,
                 Bench::Host { svg: Some(svg), .. } => bench_host::draw(shell, &checkout, &svg)?,
-                Bench::Host { json, svg: None } => bench_host::run(&checkout, json)?,
+                Bench::Host { json, svg: None } => bench_host::run(shell, &checkout, json)?,
             }
             true
         }

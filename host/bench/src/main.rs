@@ -5,12 +5,17 @@
 //! turns, as the machine may be shared.
 
 mod guests;
+mod large;
 mod measure;
 
 use anyhow::{Result, ensure};
-use genkan_host::{Access, Engine, Error, Guest, Limits, Pool, PoolLimits, Region, Setup};
-use measure::{Comparison, Floor, compare, faults};
+use genkan_host::{
+    Access, Checks, Engine, Error, Guest, Limits, Module, Pool, PoolLimits, Region, Setup, Value,
+    measure_rewriting,
+};
+use measure::{Comparison, Floor, compare, compare_all, faults};
 use std::hint::black_box;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -22,25 +27,44 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        [] => report(false),
-        ["--json"] => report(true),
+        [] => report(false, None),
+        ["--json"] => report(true, None),
+        ["--rust", module] => report(false, Some(Path::new(module))),
+        ["--json", "--rust", module] => report(true, Some(Path::new(module))),
         // What the cold start's subprocesses do.
         ["cold-ours", cache, module] => guests::cold_ours(Path::new(cache), Path::new(module)),
         ["cold-wasmer", artifact] => guests::cold_wasmer(Path::new(artifact)),
-        _ => anyhow::bail!("usage: host-bench [--json]"),
+        _ => anyhow::bail!("usage: host-bench [--json] [--rust MODULE]"),
     }
 }
 
-fn report(json: bool) -> Result<()> {
+/// `rust` is the module of `guests/slice_sum.rs`.
+fn report(json: bool, rust: Option<&Path>) -> Result<()> {
     let mut rows = Vec::new();
+    let progress = std::io::stderr().is_terminal();
+    let step = |what: &str| {
+        if progress {
+            eprint!("\r\x1b[K   Measuring {what}");
+        }
+    };
+    step("reads");
     rows.extend(reads()?);
-    rows.push(read_sum()?);
-    rows.extend(window()?);
+    step("sums");
+    rows.extend(sums(rust)?);
+    step("copies");
     rows.push(read_into()?);
+    step("instances");
     rows.push(instantiate()?);
     rows.push(pool()?);
+    step("cold starts");
     rows.push(cold_start()?);
+    step("rewriting");
+    rows.extend(rewriting()?);
+    step("limits");
     rows.extend(limits()?);
+    if progress {
+        eprint!("\r\x1b[K");
+    }
     if json {
         let rows: Vec<_> = rows.iter().map(Comparison::json).collect();
         println!("{}", serde_json::to_string_pretty(&rows)?);
@@ -116,53 +140,93 @@ fn reads() -> Result<Vec<Comparison>> {
     ])
 }
 
-/// A sum over a region by checked reads of 8 bytes.
-fn read_sum() -> Result<Comparison> {
+/// Sums over 256 MiB of a region: by checked reads, and in a window; native on the same
+/// bytes. And how long it takes to have a window.
+fn sums(rust: Option<&Path>) -> Result<Vec<Comparison>> {
+    const ROUNDS: usize = 15;
     let region = filled(BIG)?;
-    let module = Engine::default().compile(guests::READ_SUM.as_bytes())?;
-    let mut guest = Guest::new(&module)?;
-    guest.grant(&region, Access::Read)?;
+    let pointer: Value = region.pointer().into();
+    let len = BIG as i32;
+    let granted = |module: Module| -> Result<Guest> {
+        let mut guest = Guest::new(&module)?;
+        guest.grant(&region, Access::Read)?;
+        Ok(guest)
+    };
+    let engine = Engine::default();
+    let mut window = granted(engine.compile(guests::WINDOW.as_bytes())?)?;
+    let attaching = attaching(&mut window, pointer)?;
+    let address: i32 = window.call("map_window", &[pointer, len.into()])?;
+    let mut ours = vec![
+        Sum {
+            what: "sum of u64 by read_u64 over 256 MiB; native on the same bytes",
+            floor: Floor::AtMost(4.0),
+            guest: granted(engine.compile(guests::READ_SUM.as_bytes())?)?,
+            function: "run",
+            args: vec![pointer, len.into()],
+        },
+        Sum {
+            what: "sum of u64 in a window of 256 MiB; native on the same bytes",
+            // 0.9 of its throughput.
+            floor: Floor::AtMost(1.11),
+            guest: window,
+            function: "sum",
+            args: vec![address.into(), len.into()],
+        },
+    ];
+    match rust {
+        Some(module) => ours.push(Sum {
+            what: "sum of u64 by HostSlice in Rust over 256 MiB; native on the same bytes",
+            floor: Floor::AtMost(2.0),
+            guest: granted(engine.load(module)?)?,
+            function: "sum",
+            args: vec![pointer],
+        }),
+        None => eprintln!("not measured: HostSlice, as no guest in Rust was given"),
+    }
     let expected = native_sum(&region.as_slice()?);
-    let mut ours = || -> Result<f64> {
-        let args = [region.pointer().into(), (BIG as i32).into()];
-        let start = Instant::now();
-        let sum: u64 = guest.call("run", &args)?;
-        let time = start.elapsed();
+    let check = |sum: u64| {
         ensure!(sum == expected, "a wrong sum: {sum}");
-        Ok(time.as_secs_f64() * 1e3)
+        Ok(())
     };
     let mut native = || -> Result<f64> {
         let bytes = region.as_slice()?;
         let start = Instant::now();
         let sum = native_sum(black_box(&bytes));
         let time = start.elapsed();
-        ensure!(sum == expected, "a wrong sum: {sum}");
+        check(sum)?;
         Ok(time.as_secs_f64() * 1e3)
     };
-    compare(
-        "sum of u64 by read_u64 over 256 MiB; native on the same bytes",
-        "ms",
-        Floor::AtMost(4.0),
-        15,
-        &mut ours,
-        &mut native,
-    )
+    let mut rows = vec![attaching];
+    let turns = ours.iter_mut().map(|ours| {
+        let turn = || -> Result<f64> {
+            let start = Instant::now();
+            let sum: u64 = ours.guest.call(ours.function, &ours.args)?;
+            let time = start.elapsed();
+            check(sum)?;
+            Ok(time.as_secs_f64() * 1e3)
+        };
+        let turn: Box<dyn FnMut() -> Result<f64>> = Box::new(turn);
+        (ours.what, ours.floor, turn)
+    });
+    rows.extend(compare_all("ms", ROUNDS, turns.collect(), &mut native)?);
+    Ok(rows)
 }
 
-/// A window of 256 MiB: how long it takes to have, and how fast it is.
-fn window() -> Result<Vec<Comparison>> {
-    let region = filled(BIG)?;
-    let module = Engine::default().compile(guests::WINDOW.as_bytes())?;
-    let mut guest = Guest::new(&module)?;
-    guest.grant(&region, Access::Read)?;
-    let pointer = region.pointer().into();
-    let len = BIG as i32;
+/// A guest's function that adds up.
+struct Sum {
+    what: &'static str,
+    floor: Floor,
+    guest: Guest,
+    function: &'static str,
+    args: Vec<Value>,
+}
 
+fn attaching(guest: &mut Guest, pointer: Value) -> Result<Comparison> {
+    const ATTACHED: usize = 100;
     let before = faults();
     let start = Instant::now();
-    const ATTACHED: usize = 100;
     for _ in 0..ATTACHED {
-        guest.call::<()>("attach", &[pointer, len.into()])?;
+        guest.call::<()>("attach", &[pointer, (BIG as i32).into()])?;
     }
     let attached = start.elapsed();
     let touched = faults() - before;
@@ -170,40 +234,51 @@ fn window() -> Result<Vec<Comparison>> {
         touched < BIG / 4096,
         "attaching a window touches its pages: {touched} faults"
     );
+    Ok(Comparison::fixed(
+        "attaching and detaching a window of 256 MiB",
+        "µs",
+        nanoseconds(attached, ATTACHED) / 1000.0,
+        100.0,
+    ))
+}
 
-    let address: i32 = guest.call("map_window", &[pointer, len.into()])?;
-    let expected = native_sum(&region.as_slice()?);
-    let mut ours = || -> Result<f64> {
+/// The load-time pass on a module of 1 MiB of code, beside compiling that; with a deadline,
+/// and with fuel as well.
+fn rewriting() -> Result<Vec<Comparison>> {
+    let module = large::module(MIB)?;
+    let milliseconds = |checks: Checks| -> Result<f64> {
         let start = Instant::now();
-        let sum: u64 = guest.call("sum", &[address.into(), len.into()])?;
-        let time = start.elapsed();
-        ensure!(sum == expected, "a wrong sum: {sum}");
-        Ok(gigabytes(BIG, time))
+        black_box(measure_rewriting(&module, checks)?);
+        Ok(start.elapsed().as_secs_f64() * 1e3)
     };
-    let mut native = || -> Result<f64> {
-        let bytes = region.as_slice()?;
+    let mut rows = Vec::new();
+    for (what, fuel) in [
+        ("rewriting 1 MiB of code for a deadline", false),
+        ("rewriting 1 MiB of code for a deadline and fuel", true),
+    ] {
+        let checks = Checks::none().interrupt(true).fuel(fuel);
+        let mut times = (0..51)
+            .map(|_| milliseconds(checks))
+            .collect::<Result<Vec<_>>>()?;
+        times.sort_by(f64::total_cmp);
+        let median = times[times.len() / 2];
+        rows.push(Comparison::fixed(what, "ms", median, 5.0));
+    }
+    let engine = wasmer::Engine::default();
+    let mut compile = || -> Result<f64> {
         let start = Instant::now();
-        let sum = native_sum(black_box(&bytes));
-        let time = start.elapsed();
-        ensure!(sum == expected, "a wrong sum: {sum}");
-        Ok(gigabytes(BIG, time))
+        black_box(wasmer::Module::new(&engine, &module)?);
+        Ok(start.elapsed().as_secs_f64() * 1e3)
     };
-    Ok(vec![
-        Comparison::fixed(
-            "attaching and detaching a window of 256 MiB",
-            "µs",
-            nanoseconds(attached, ATTACHED) / 1000.0,
-            100.0,
-        ),
-        compare(
-            "sum of u64 in a window of 256 MiB; native on the same bytes",
-            "GB/s",
-            Floor::AtLeast(0.9),
-            15,
-            &mut ours,
-            &mut native,
-        )?,
-    ])
+    rows.push(compare(
+        "rewriting 1 MiB of code for a deadline; compiling it in bare wasmer",
+        "ms",
+        Floor::AtMost(0.03),
+        5,
+        &mut || milliseconds(Checks::none().interrupt(true)),
+        &mut compile,
+    )?);
+    Ok(rows)
 }
 
 fn native_sum(bytes: &[u8]) -> u64 {

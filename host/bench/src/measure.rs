@@ -30,23 +30,47 @@ pub fn compare(
     ours: &mut dyn FnMut() -> Result<f64>,
     theirs: &mut dyn FnMut() -> Result<f64>,
 ) -> Result<Comparison> {
+    let row = compare_all(unit, rounds, vec![(what, floor, Box::new(ours))], theirs)?;
+    Ok(row.into_iter().next().expect("one for each"))
+}
+
+/// One of several that are measured beside the same: what it is, its floor, a turn.
+pub type Turn<'a> = (&'static str, Floor, Box<dyn FnMut() -> Result<f64> + 'a>);
+
+/// The same of several, each beside the same other one.
+pub fn compare_all(
+    unit: &'static str,
+    rounds: usize,
+    mut ours: Vec<Turn<'_>>,
+    theirs: &mut dyn FnMut() -> Result<f64>,
+) -> Result<Vec<Comparison>> {
     // Once without counting: caches fill, pages are touched.
-    ours()?;
-    theirs()?;
-    let mut figures = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        figures.0.push(ours()?);
-        figures.1.push(theirs()?);
+    for (_, _, ours) in &mut ours {
+        ours()?;
     }
-    let turns = figures.0.iter().zip(&figures.1);
-    let ratio = median(turns.map(|(ours, theirs)| ours / theirs).collect());
-    Ok(Comparison {
-        what,
-        unit,
-        ours: median(figures.0),
-        theirs: Some((median(figures.1), ratio)),
-        floor,
-    })
+    theirs()?;
+    let mut figures = vec![Vec::new(); ours.len()];
+    let mut other = Vec::new();
+    for _ in 0..rounds {
+        for ((_, _, ours), figures) in ours.iter_mut().zip(&mut figures) {
+            figures.push(ours()?);
+        }
+        other.push(theirs()?);
+    }
+    let theirs = median(other.clone());
+    let rows = ours.into_iter().zip(figures);
+    let rows = rows.map(|((what, floor, _), figures)| {
+        let turns = figures.iter().zip(&other);
+        let ratio = median(turns.map(|(ours, theirs)| ours / theirs).collect());
+        Comparison {
+            what,
+            unit,
+            ours: median(figures),
+            theirs: Some((theirs, ratio)),
+            floor,
+        }
+    });
+    Ok(rows.collect())
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
