@@ -25,7 +25,9 @@ enum genkan_status {
     GENKAN_BAD_POINTER = 1, /* never given, or its region was revoked */
     GENKAN_OUT_OF_BOUNDS = 2, /* beyond the region's end */
     GENKAN_READ_ONLY = 3, /* granted for reading */
-    GENKAN_NO_ROOM = 4 /* for a window, in the guest's memory */
+    GENKAN_NO_ROOM = 4, /* for a window, in the guest's memory */
+    GENKAN_IN_WINDOW = 5, /* a window is in the way */
+    GENKAN_SHARED = 6 /* granted for sharing, so it is no slice */
 };
 
 typedef uint64_t genkan_pointer;
@@ -61,6 +63,14 @@ GENKAN_IMPORT(write_u32) void genkan_write_u32(genkan_pointer pointer, uint32_t 
 /* Writes 64 bits there. */
 GENKAN_IMPORT(write_u64) void genkan_write_u64(genkan_pointer pointer, uint32_t offset, uint64_t value);
 
+/* Writes 32 bits there if what is there is `expected`, at once for all that share
+ * the region, and gives what was there. They must be aligned. Orders memory as
+ * sequentially consistent atomics do. */
+GENKAN_IMPORT(compare_exchange_u32) uint32_t genkan_compare_exchange_u32(genkan_pointer pointer, uint32_t offset, uint32_t expected, uint32_t value);
+
+/* The same with 64 bits. */
+GENKAN_IMPORT(compare_exchange_u64) uint64_t genkan_compare_exchange_u64(genkan_pointer pointer, uint32_t offset, uint64_t expected, uint64_t value);
+
 /* Copies `length` bytes from the pointer into the guest's memory. */
 GENKAN_IMPORT(read_into) void genkan_read_into(genkan_pointer pointer, void *target, uint32_t length);
 
@@ -68,8 +78,12 @@ GENKAN_IMPORT(read_into) void genkan_read_into(genkan_pointer pointer, void *tar
 GENKAN_IMPORT(write_from) void genkan_write_from(genkan_pointer pointer, const void *source, uint32_t length);
 
 /* Makes `length` bytes at the pointer appear in the guest's memory, without a copy,
- * to be written as well if `write` is not 0. The address is as aligned as the
- * pointer's offset, up to a page. */
+ * to be written as well if `write` is 1. The address is as aligned as the pointer's
+ * offset, up to a page. No two windows overlap of which one can be written. With 2
+ * added to `write`, the window may be used as a slice of Rust's, which nothing else
+ * changes: behind its beginning, pointers to the region do not write, nor read if
+ * it can be written; it ends when others write the region between two calls; and a
+ * region that is shared has none. */
 GENKAN_IMPORT(map) void *genkan_map(genkan_pointer pointer, uint32_t length, int32_t write);
 
 /* The same, but what would end the guest is a negative status. */

@@ -15,6 +15,8 @@ extern "C" {
     pub fn write_u16(pointer: u64, offset: u32, value: u32);
     pub fn write_u32(pointer: u64, offset: u32, value: u32);
     pub fn write_u64(pointer: u64, offset: u32, value: u64);
+    pub fn compare_exchange_u32(pointer: u64, offset: u32, expected: u32, value: u32) -> u32;
+    pub fn compare_exchange_u64(pointer: u64, offset: u32, expected: u64, value: u64) -> u64;
     pub fn read_into(pointer: u64, target: *mut u8, length: usize);
     pub fn write_from(pointer: u64, source: *const u8, length: usize);
     pub fn map(pointer: u64, length: usize, write: i32) -> *mut u8;
@@ -46,6 +48,8 @@ only_in_a_guest! {
     write_u16(pointer: u64, offset: u32, value: u32);
     write_u32(pointer: u64, offset: u32, value: u32);
     write_u64(pointer: u64, offset: u32, value: u64);
+    compare_exchange_u32(pointer: u64, offset: u32, expected: u32, value: u32) -> u32;
+    compare_exchange_u64(pointer: u64, offset: u32, expected: u64, value: u64) -> u64;
     read_into(pointer: u64, target: *mut u8, length: usize);
     write_from(pointer: u64, source: *const u8, length: usize);
     map(pointer: u64, length: usize, write: i32) -> *mut u8;

@@ -21,11 +21,11 @@ mod pointer;
 mod source;
 mod window;
 
-pub use number::Number;
+pub use number::{Atomic, Number};
 pub use pointer::{Error, HostPtr, HostSlice};
 #[cfg(feature = "source")]
 pub use source::{FILES, MACROS};
-pub use window::{Window, WindowMut};
+pub use window::{SharedWindow, SharedWindowMut, Window, WindowMut};
 
 #[cfg(feature = "calls")]
 pub use genkan_macros::{export, import};

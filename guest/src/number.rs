@@ -13,6 +13,32 @@ pub trait Number: Copy + private::Sealed {
     unsafe fn write(self, pointer: u64, offset: u32);
 }
 
+/// A [`Number`] that those who share a region change at once: `u32`, `i32`, `u64`, `i64`.
+pub trait Atomic: Number + PartialEq {
+    #[doc(hidden)]
+    unsafe fn compare_exchange(pointer: u64, offset: u32, expected: Self, new: Self) -> Self;
+}
+
+macro_rules! atomics {
+    ($($number:ty, $wide:ty, $compare_exchange:ident;)*) => {
+        $(
+            impl Atomic for $number {
+                #[inline]
+                unsafe fn compare_exchange(at: u64, offset: u32, expected: Self, new: Self) -> Self {
+                    host::$compare_exchange(at, offset, expected as $wide, new as $wide) as Self
+                }
+            }
+        )*
+    };
+}
+
+atomics! {
+    u32, u32, compare_exchange_u32;
+    i32, u32, compare_exchange_u32;
+    u64, u64, compare_exchange_u64;
+    i64, u64, compare_exchange_u64;
+}
+
 mod private {
     pub trait Sealed {}
 }

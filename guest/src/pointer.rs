@@ -1,7 +1,7 @@
 //! Pointers to the host's memory, and slices of it.
 
-use crate::window::{Window, WindowMut};
-use crate::{host, Number};
+use crate::window::{SharedWindow, SharedWindowMut, Window, WindowMut};
+use crate::{host, Atomic, Number};
 use core::convert::TryFrom;
 use core::fmt;
 use core::ops::{Add, Range};
@@ -11,6 +11,10 @@ use core::ops::{Add, Range};
 ///
 /// `pointer + 8` is the pointer 8 bytes further on. A pointer that leaves its
 /// region is not valid for any access.
+///
+/// While there is a [`Window`] that shows bytes as a slice, pointers do not contradict it:
+/// from its beginning to the region's end they do not write, and do not read either if it
+/// is a [`WindowMut`]. What does so traps, or is [`Error::InWindow`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct HostPtr(u64);
@@ -27,6 +31,10 @@ pub enum Error {
     ReadOnly,
     /// There is no room for a window in the guest's memory.
     NoRoom,
+    /// A window is in the way: see [`Window`].
+    InWindow,
+    /// The region was granted for sharing, so that it is no slice: see [`SharedWindow`].
+    Shared,
 }
 
 impl fmt::Display for Error {
@@ -36,6 +44,8 @@ impl fmt::Display for Error {
             Error::OutOfBounds => "the bytes go beyond the region's end",
             Error::ReadOnly => "the region was granted for reading only",
             Error::NoRoom => "there is no room for a window",
+            Error::InWindow => "a window is in the way",
+            Error::Shared => "the region was granted for sharing and is no slice",
         })
     }
 }
@@ -46,6 +56,8 @@ impl Error {
             1 => Error::Pointer,
             2 => Error::OutOfBounds,
             3 => Error::ReadOnly,
+            5 => Error::InWindow,
+            6 => Error::Shared,
             _ => Error::NoRoom,
         }
     }
@@ -118,6 +130,35 @@ impl HostPtr {
         Ok(())
     }
 
+    /// Writes a number `offset` bytes further on if there is `expected`, at once for all
+    /// that share the region, and gives what was there: as `Ok` if it was that. Memory is
+    /// ordered as by [`core::sync::atomic::Ordering::SeqCst`].
+    ///
+    /// Traps also if it is not at a multiple of its size.
+    pub fn compare_exchange<T: Atomic>(self, offset: u32, expected: T, new: T) -> Result<T, T> {
+        let found = unsafe { T::compare_exchange(self.0, offset, expected, new) };
+        if found == expected {
+            Ok(found)
+        } else {
+            Err(found)
+        }
+    }
+
+    /// Replaces a number `offset` bytes further on by what `change` makes of it, at once
+    /// for all that share the region, and gives what was there. `change` is called again
+    /// if another was faster.
+    ///
+    /// Traps as [`HostPtr::compare_exchange`].
+    pub fn update<T: Atomic>(self, offset: u32, mut change: impl FnMut(T) -> T) -> T {
+        let mut seen = self.read(offset);
+        loop {
+            match self.compare_exchange(offset, seen, change(seen)) {
+                Ok(found) => return found,
+                Err(found) => seen = found,
+            }
+        }
+    }
+
     /// Copies as many bytes as `target` has into it.
     ///
     /// Traps if the region has fewer.
@@ -154,8 +195,8 @@ impl HostPtr {
         }
     }
 
-    fn try_map(self, len: usize, write: bool) -> Result<*mut u8, Error> {
-        let address = unsafe { host::try_map(self.0, len, write.into()) };
+    fn try_map(self, len: usize, kind: i32) -> Result<*mut u8, Error> {
+        let address = unsafe { host::try_map(self.0, len, kind) };
         match u32::try_from(address) {
             Ok(address) => Ok(address as usize as *mut u8),
             Err(_) => Err(Error::from_code(-address)),
@@ -270,40 +311,70 @@ impl HostSlice {
 
     /// Makes its bytes appear in the guest's memory, without a copy.
     ///
-    /// Traps if they are not all in the region, or there is no room.
+    /// Traps if they are not all in the region, there is no room, a [`WindowMut`] shows
+    /// some of them, or the region is shared.
     pub fn map(self) -> Window {
-        if self.is_empty() {
-            return unsafe { Window::new(EMPTY, 0) };
-        }
-        unsafe { Window::new(host::map(self.start.0, self.len, 0), self.len) }
+        unsafe { Window::new(self.mapped(SLICE), self.len) }
     }
 
     /// As [`HostSlice::map`], with an error instead of a trap.
     pub fn try_map(self) -> Result<Window, Error> {
-        if self.is_empty() {
-            return Ok(self.map());
-        }
-        let start = self.start.try_map(self.len, false)?;
+        let start = self.try_mapped(SLICE)?;
         Ok(unsafe { Window::new(start, self.len) })
     }
 
     /// As [`HostSlice::map`], to write: what is written is in the region at once.
     ///
-    /// Traps also if the guest may only read.
+    /// Traps also if the guest may only read, or any window shows some of them.
     pub fn map_mut(self) -> WindowMut {
-        if self.is_empty() {
-            return unsafe { WindowMut::new(EMPTY as *mut u8, 0) };
-        }
-        unsafe { WindowMut::new(host::map(self.start.0, self.len, 1), self.len) }
+        unsafe { WindowMut::new(self.mapped(SLICE | WRITE), self.len) }
     }
 
     /// As [`HostSlice::map_mut`], with an error instead of a trap.
     pub fn try_map_mut(self) -> Result<WindowMut, Error> {
-        if self.is_empty() {
-            return Ok(self.map_mut());
-        }
-        let start = self.start.try_map(self.len, true)?;
+        let start = self.try_mapped(SLICE | WRITE)?;
         Ok(unsafe { WindowMut::new(start, self.len) })
+    }
+
+    /// As [`HostSlice::map`], as numbers that others may change at any time, if the region
+    /// was granted for sharing.
+    ///
+    /// Traps if they are not all in the region, or there is no room.
+    pub fn map_shared(self) -> SharedWindow {
+        unsafe { SharedWindow::new(self.mapped(0), self.len) }
+    }
+
+    /// As [`HostSlice::map_shared`], with an error instead of a trap.
+    pub fn try_map_shared(self) -> Result<SharedWindow, Error> {
+        let start = self.try_mapped(0)?;
+        Ok(unsafe { SharedWindow::new(start, self.len) })
+    }
+
+    /// As [`HostSlice::map_shared`], to write.
+    ///
+    /// Traps also if the guest may only read.
+    pub fn map_shared_mut(self) -> SharedWindowMut {
+        unsafe { SharedWindowMut::new(self.mapped(WRITE), self.len) }
+    }
+
+    /// As [`HostSlice::map_shared_mut`], with an error instead of a trap.
+    pub fn try_map_shared_mut(self) -> Result<SharedWindowMut, Error> {
+        let start = self.try_mapped(WRITE)?;
+        Ok(unsafe { SharedWindowMut::new(start, self.len) })
+    }
+
+    fn mapped(self, kind: i32) -> *mut u8 {
+        if self.is_empty() {
+            return EMPTY;
+        }
+        unsafe { host::map(self.start.0, self.len, kind) }
+    }
+
+    fn try_mapped(self, kind: i32) -> Result<*mut u8, Error> {
+        if self.is_empty() {
+            return Ok(EMPTY);
+        }
+        self.start.try_map(self.len, kind)
     }
 
     fn number<T: Number>(self, offset: usize) -> HostSlice {
@@ -322,4 +393,8 @@ impl HostSlice {
 }
 
 /// Where a window without bytes begins: aligned for every number.
-const EMPTY: *const u8 = 8 as *const u8;
+const EMPTY: *mut u8 = 8 as *mut u8;
+
+/// What `map` is asked for: a window to write; and one that is a slice.
+const WRITE: i32 = 1;
+const SLICE: i32 = 2;

@@ -49,11 +49,10 @@ pub(crate) enum Source {
     Host,
 }
 
-/// The Wasm types of what else the host makes for a guest: `fault` and `resolve`, which
-/// the carried modules call, WASI's functions, and those with records of arguments.
-pub(crate) const OTHER_TYPES: [(&[Type], Option<Type>); 8] = [
+/// The Wasm types of what else the host makes for a guest: `fault`, which the carried
+/// modules call, WASI's functions, and those with records of arguments.
+pub(crate) const OTHER_TYPES: [(&[Type], Option<Type>); 7] = [
     (&[I64, I32, I32, I32], None),
-    (&[I64], Some(I32)),
     (&[I32, I32, I32, I32], Some(I32)),
     (&[I32, I32], Some(I32)),
     (&[I32, I64, I32], Some(I32)),
@@ -70,12 +69,14 @@ pub(crate) fn function(module: &str, name: &str) -> Option<&'static Function> {
 }
 
 /// What `check` gives, and `try_map` when negated.
-pub(crate) const STATUS: [(&str, i32, &str); 5] = [
+pub(crate) const STATUS: [(&str, i32, &str); 7] = [
     ("OK", 0, ""),
     ("BAD_POINTER", 1, "never given, or its region was revoked"),
     ("OUT_OF_BOUNDS", 2, "beyond the region's end"),
     ("READ_ONLY", 3, "granted for reading"),
     ("NO_ROOM", 4, "for a window, in the guest's memory"),
+    ("IN_WINDOW", 5, "a window is in the way"),
+    ("SHARED", 6, "granted for sharing, so it is no slice"),
 ];
 
 /// All of them.
@@ -191,6 +192,34 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
     Function {
         module: "genkan",
+        name: "compare_exchange_u32",
+        params: &[
+            ("pointer", Pointer),
+            ("offset", U32),
+            ("expected", U32),
+            ("value", U32),
+        ],
+        result: Some(U32),
+        source: Source::Access,
+        doc: "Writes 32 bits there if what is there is `expected`, at once for all that share the region, \
+              and gives what was there. They must be aligned. Orders memory as sequentially consistent \
+              atomics do.",
+    },
+    Function {
+        module: "genkan",
+        name: "compare_exchange_u64",
+        params: &[
+            ("pointer", Pointer),
+            ("offset", U32),
+            ("expected", U64),
+            ("value", U64),
+        ],
+        result: Some(U64),
+        source: Source::Access,
+        doc: "The same with 64 bits.",
+    },
+    Function {
+        module: "genkan",
         name: "read_into",
         params: &[("pointer", Pointer), ("target", BytesMut), ("length", Size)],
         result: None,
@@ -212,8 +241,11 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         result: Some(BytesMut),
         source: Source::Host,
         doc: "Makes `length` bytes at the pointer appear in the guest's memory, without a copy, to be \
-              written as well if `write` is not 0. The address is as aligned as the pointer's offset, up to \
-              a page.",
+              written as well if `write` is 1. The address is as aligned as the pointer's offset, up to \
+              a page. No two windows overlap of which one can be written. With 2 added to `write`, the \
+              window may be used as a slice of Rust's, which nothing else changes: behind its beginning, \
+              pointers to the region do not write, nor read if it can be written; it ends when others \
+              write the region between two calls; and a region that is shared has none.",
     },
     Function {
         module: "genkan",

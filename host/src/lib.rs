@@ -31,9 +31,9 @@ pub use pool::{Pool, PoolLimits, Pooled};
 pub use regions::Region;
 pub use rewrite::Checks;
 pub use stop::Canceller;
-pub use sys::{Slice, SliceMut};
+pub use sys::{Atomic, Atomics, Slice, SliceMut};
 pub use types::{
     Access, Error, FormatProblem, Import, ImportKind, Limits, MAX_REGION_LEN, Mismatch, Pointer,
-    PointerError, PointerProblem, ReturnedError, Signature, SourceLocation, Value, ValueType,
-    WindowProblem,
+    PointerError, PointerProblem, RegionUser, ReturnedError, Signature, SourceLocation, Value,
+    ValueType, WindowProblem,
 };

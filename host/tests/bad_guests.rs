@@ -184,7 +184,7 @@ fn revoked() {
                         guest.grant(&other, Access::Read).unwrap();
                         let granted = region.lock().unwrap();
                         guest
-                            .grant(granted.as_ref().unwrap(), Access::ReadWrite)
+                            .grant(granted.as_ref().unwrap(), Access::SharedReadWrite)
                             .unwrap();
                         drop(granted);
                         ready.wait();

@@ -307,7 +307,7 @@ fn the_carried_modules_are_up_to_date() {
     let path = "host/src/engine/carried/access.wat";
     let text = with_part(
         path,
-        "(func $resolve (param i64)",
+        "(func $status (param i64 i64 i32)",
         ";; How many bytes there are",
         &format!("{code}\n"),
     );

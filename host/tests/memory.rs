@@ -527,7 +527,7 @@ fn the_host_and_a_running_guest_do_not_share_bytes() {
     let held = region.as_slice().unwrap();
     assert!(matches!(
         guest.call::<()>("run", &[]),
-        Err(Error::RegionInUse)
+        Err(Error::RegionInUse { .. })
     ));
     drop(held);
 }

@@ -82,7 +82,10 @@ struct Window {
     offset: u32,
     len: u32,
     write: bool,
-    /// Whether its region was taken away since.
+    /// Whether it is a slice.
+    slice: bool,
+    /// Whether its region was taken away since; or it is a slice, and others may have
+    /// written the region.
     gone: bool,
 }
 
@@ -203,9 +206,11 @@ impl World {
             return;
         };
         let g = self.random.below(GUESTS as u64) as usize;
-        let access = match self.random.one_in(3) {
-            true => Access::Read,
-            false => Access::ReadWrite,
+        let access = match self.random.below(8) {
+            0..2 => Access::Read,
+            2 => Access::SharedRead,
+            3 => Access::SharedReadWrite,
+            _ => Access::ReadWrite,
         };
         let model = &mut self.regions[index];
         self.guests[g].grant(&model.region, access).unwrap();
@@ -258,6 +263,10 @@ impl World {
         let byte = self.random.next() as u8;
         model.region.as_mut_slice().unwrap()[at] = byte;
         model.bytes[at] = byte;
+        let id = model.id;
+        for window in self.windows.iter_mut().flatten() {
+            window.gone |= window.slice && window.id == id;
+        }
     }
 
     fn compare_all(&self) {
@@ -272,6 +281,15 @@ impl World {
         name: &str,
         args: &[Value],
     ) -> Result<R, Error> {
+        for model in &self.regions {
+            if model.granted[g].is_some_and(|access| access != Access::Read) {
+                let all = self.windows.iter_mut().enumerate();
+                let others = all.filter(|(other, _)| *other != g);
+                for window in others.flat_map(|(_, windows)| windows) {
+                    window.gone |= window.slice && window.id == model.id;
+                }
+            }
+        }
         let result = self.guests[g].call(name, args);
         if result.is_err() {
             self.guests[g].reset().unwrap();
@@ -324,6 +342,26 @@ impl World {
     /// The region and offset that a guest's access is to, or why it is wrong, as
     /// `check` puts it.
     fn expect(&self, g: usize, p: Pointer, len: u64, write: bool) -> Result<(usize, usize), i32> {
+        let (index, at) = self.expect_grant(g, p, len, write)?;
+        let slices = self.windows[g].iter().filter(|w| {
+            let id = self.regions[index].id;
+            w.slice && !w.gone && w.id == id && (write || w.write)
+        });
+        let first = slices.map(|w| u64::from(w.offset)).min();
+        match first {
+            Some(first) if len > 0 && at as u64 + len > first => Err(5),
+            _ => Ok((index, at)),
+        }
+    }
+
+    /// The same, whatever windows there are.
+    fn expect_grant(
+        &self,
+        g: usize,
+        p: Pointer,
+        len: u64,
+        write: bool,
+    ) -> Result<(usize, usize), i32> {
         let tag = p.to_bits() >> 32;
         let offset = p.to_bits() & 0xffff_ffff;
         let index = self
@@ -335,7 +373,7 @@ impl World {
         match model.granted[g] {
             None => Err(1),
             Some(_) if offset + len > model.bytes.len() as u64 => Err(2),
-            Some(Access::Read) if write && offset + len > 0 => Err(3),
+            Some(Access::Read | Access::SharedRead) if write && offset + len > 0 => Err(3),
             Some(_) => Ok((index, offset as usize)),
         }
     }
@@ -363,6 +401,7 @@ impl World {
                     let same = match error.problem {
                         PointerProblem::OutOfBounds { .. } => code == 2,
                         PointerProblem::ReadOnly { .. } => code == 3,
+                        PointerProblem::InWindow { .. } => code == 5,
                         _ => code == 1,
                     };
                     assert!(same, "{error} but {code}");
@@ -463,10 +502,27 @@ impl World {
         }
         let p = self.pointer();
         let len = 1 + self.random.below(6000) as u32;
-        let write = self.random.one_in(2);
-        let args = [p.into(), len.into(), Value::from(write)];
+        let (write, slice) = (self.random.one_in(2), self.random.one_in(2));
+        let kind = i32::from(write) | i32::from(slice) << 1;
+        let args = [p.into(), len.into(), kind.into()];
         let address: i64 = self.call(g, "try_map", &args).unwrap();
-        match self.expect(g, p, len.into(), write) {
+        let expected = self.expect_grant(g, p, len.into(), write);
+        let expected = expected.and_then(|(index, at)| {
+            let model = &self.regions[index];
+            if let Some(Access::SharedRead | Access::SharedReadWrite) = model.granted[g] {
+                return if slice { Err(6) } else { Ok((index, at)) };
+            }
+            let overlaps = |w: &Window| {
+                let at = at as u32;
+                let both = at < w.offset + w.len && w.offset < at + len;
+                both && !w.gone && w.id == model.id && (write || w.write)
+            };
+            match self.windows[g].iter().any(overlaps) {
+                true => Err(5),
+                false => Ok((index, at)),
+            }
+        });
+        match expected {
             Err(code) => assert_eq!(address, i64::from(-code)),
             Ok((index, offset)) => {
                 let address = u32::try_from(address).unwrap();
@@ -480,6 +536,7 @@ impl World {
                     offset: offset as u32,
                     len,
                     write,
+                    slice,
                     gone: false,
                 });
             }

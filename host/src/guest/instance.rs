@@ -114,9 +114,11 @@ impl Recipe {
         } = binder;
         let ended = self.ended(variant.pass);
         let faults = fault_ranges(space);
+        // A host function that its start function calls may grant regions.
+        let using = space.enter()?;
         let running = self.stop.enter()?;
         let instance = Instance::new_by_index(store, &variant.module, &externs);
-        drop((running, faults));
+        drop((running, faults, using));
         let instance = instance.map_err(|error| match error {
             wasmer::InstantiationError::Start(error) => ended(error, space),
             other => Error::Instantiate(BoxError::from(other)),

@@ -43,7 +43,7 @@ fn read<const N: usize>(env: &Env<'_>, pointer: i64, offset: u32) -> Result<[u8;
     let mut bytes = [0; N];
     let space = &env.data().space;
     let pointer = Pointer::from_bits(pointer as u64);
-    let read = space.admit(pointer, offset, N as u32, false);
+    let read = space.admit(pointer, (offset, N as u32, false), false);
     let read = read.and_then(|()| space.read_region(pointer + offset, &mut bytes));
     read.map_err(ended)?;
     Ok(bytes)
@@ -52,7 +52,7 @@ fn read<const N: usize>(env: &Env<'_>, pointer: i64, offset: u32) -> Result<[u8;
 fn write(env: &Env<'_>, pointer: i64, offset: u32, bytes: &[u8]) -> Result<(), RuntimeError> {
     let space = &env.data().space;
     let pointer = Pointer::from_bits(pointer as u64);
-    let written = space.admit(pointer, offset, bytes.len() as u32, true);
+    let written = space.admit(pointer, (offset, bytes.len() as u32, true), false);
     let written = written.and_then(|()| space.write_region(pointer + offset, bytes));
     written.map_err(ended)
 }

@@ -215,8 +215,8 @@ impl Binder<'_> {
         }
         let module = self.module.compiler().access()?;
         let fault = genkan::fault(self.store, self.env);
-        let resolve = genkan::resolve(self.store, self.env);
-        let externs = [self.region_space()?, fault.into(), resolve.into()];
+        let status = genkan::status(self.store, self.env);
+        let externs = [self.region_space()?, fault.into(), status.into()];
         self.instantiate(module, &externs).map(Some)
     }
 

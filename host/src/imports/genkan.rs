@@ -3,6 +3,7 @@
 use super::ending::ended;
 use super::panic;
 use super::state::{Env, State};
+use crate::regions::WindowKind;
 use crate::types::{Error, Pointer, PointerError, PointerProblem, WindowProblem};
 use wasmer::{Function, FunctionEnv, RuntimeError, Store};
 
@@ -34,19 +35,34 @@ pub(super) fn function(
 pub(super) fn fault(store: &mut Store, env: &FunctionEnv<State>) -> Function {
     let fault = |env: Env<'_>, pointer: i64, offset: u32, len: u32, write: i32| {
         let pointer = Pointer::from_bits(pointer as u64);
-        let admitted = env.data().space.admit(pointer, offset, len, write != 0);
+        const ALIGNED: i32 = 2;
+        let access = (offset, len, write != 0);
+        let admitted = env.data().space.admit(pointer, access, write == ALIGNED);
         admitted.map_err(ended)
     };
     Function::new_typed_with_env(store, env, fault)
 }
 
-/// What the carried modules call for a pointer that is not in the table.
-pub(super) fn resolve(store: &mut Store, env: &FunctionEnv<State>) -> Function {
-    let resolve = |env: Env<'_>, pointer: i64| {
-        let resolved = env.data().space.resolve(Pointer::from_bits(pointer as u64));
-        resolved.map(i32::from).map_err(ended)
+/// What the carried modules call for what `check` does not know to be right.
+pub(super) fn status(store: &mut Store, env: &FunctionEnv<State>) -> Function {
+    let status = |env: Env<'_>, pointer: i64, len: u64, write: i32| {
+        let pointer = Pointer::from_bits(pointer as u64);
+        let problem = env.data().space.problem(pointer, len, write != 0);
+        let problem = problem.map_err(ended)?;
+        Ok::<_, RuntimeError>(problem.as_ref().map_or(0, code))
     };
-    Function::new_typed_with_env(store, env, resolve)
+    Function::new_typed_with_env(store, env, status)
+}
+
+/// A problem as a status: see `abi::STATUS`.
+fn code(problem: &PointerProblem) -> i32 {
+    use PointerProblem::{InWindow, OutOfBounds, ReadOnly};
+    match problem {
+        OutOfBounds { .. } => 2,
+        ReadOnly { .. } => 3,
+        InWindow { .. } => 5,
+        _ => 1,
+    }
 }
 
 fn read_into(env: Env<'_>, pointer: i64, address: u32, len: u32) -> Result<(), RuntimeError> {
@@ -88,18 +104,24 @@ fn window(mut env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, E
             .map(drop)
             .map_err(|_| WindowProblem::NoRoom { len }.into())
     };
-    state.space.map(pointer, len, write != 0, grow)
+    const SLICE: i32 = 2;
+    let kind = WindowKind {
+        write: write & !SLICE != 0,
+        slice: write & SLICE != 0,
+    };
+    state.space.map(pointer, len, kind, grow)
 }
 
-/// As `map`, but errors are negative: as `check` has them, or -4 for no room.
+/// As `map`, but errors are negative statuses.
 fn try_map(env: Env<'_>, pointer: i64, len: u32, write: i32) -> i64 {
-    use PointerProblem::{OutOfBounds, ReadOnly};
+    use WindowProblem::{Overlaps, Shared};
     match window(env, pointer, len, write) {
         Ok(address) => address.into(),
-        Err(Error::Pointer(PointerError { problem, .. })) => match problem {
-            OutOfBounds { .. } => -2,
-            ReadOnly { .. } => -3,
-            _ => -1,
+        Err(Error::Pointer(PointerError { problem, .. })) => -i64::from(code(&problem)),
+        Err(Error::Window { problem, .. }) => match problem {
+            Overlaps { .. } => -5,
+            Shared { .. } => -6,
+            _ => -4,
         },
         Err(_) => -4,
     }

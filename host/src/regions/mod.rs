@@ -5,4 +5,4 @@ mod slots;
 mod space;
 
 pub use region::Region;
-pub(crate) use space::{Fault, Space};
+pub(crate) use space::{Fault, Space, WindowKind};

@@ -1,12 +1,13 @@
 //! Regions: bytes that the host grants to guests.
 
 use super::slots::{self, Moment};
-use crate::sys::{SharedBytes, Slice, SliceMut, whole_pages};
-use crate::types::{Error, MAX_REGION_LEN, Pointer, Tag, file_error};
+use crate::sys::{Atomic, Atomics, SharedBytes, Slice, SliceMut, Use, whole_pages};
+use crate::types::{Error, MAX_REGION_LEN, Pointer, RegionUser, Tag, file_error};
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// Bytes that the host grants to guests.
 ///
@@ -32,14 +33,37 @@ pub(super) struct Shared {
     tag: Tag,
     /// Who was made before may have an older region's pointer that looks the same.
     pub(super) since: Moment,
-    /// Who holds it.
-    holders: Mutex<Vec<Weak<dyn Holder>>>,
+    holders: Mutex<Holders>,
+    /// Whether a guest may have a window that shows it as a slice.
+    pub(super) in_slice: AtomicBool,
+}
+
+/// Who was granted a region. While this is locked, nobody else begins to use it.
+#[derive(Default)]
+struct Holders {
+    all: Vec<Weak<dyn Holder>>,
+    /// Whether the region was dropped.
+    gone: bool,
+}
+
+impl fmt::Debug for Holders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} guests", self.all.len())
+    }
 }
 
 /// Who can be granted a region.
+///
+/// It keeps a region that it has begun to use, so that its next call need not ask again,
+/// until somebody else wants it.
 pub(super) trait Holder: Send + Sync {
     /// Takes the region away, at once, also from a guest that is running elsewhere.
     fn revoke(&self, tag: Tag);
+
+    /// Somebody else wants the region: lets go of it unless the guest is running with it,
+    /// and if its bytes may change then, takes away the guest's slices. `false` if it is
+    /// running.
+    fn give_up(&self, tag: Tag, to: Use) -> bool;
 }
 
 #[derive(Debug)]
@@ -117,6 +141,7 @@ impl Region {
             tag: given.tag,
             since: given.since,
             holders: Mutex::default(),
+            in_slice: AtomicBool::default(),
         })))
     }
 
@@ -138,11 +163,11 @@ impl Region {
     /// may write the region runs again. Dropping the region still revokes it.
     ///
     /// # Errors
-    /// [`Error::RegionInUse`] while a guest is running that may write it;
-    /// [`Error::RegionIsFile`] for a mapped file, which others may change: read
+    /// [`Error::RegionInUse`] while a guest is running that may write it, or that shares
+    /// it; [`Error::RegionIsFile`] for a mapped file, which others may change: read
     /// the file instead.
     pub fn as_slice(&self) -> Result<Slice<'_>, Error> {
-        self.memory()?.borrow().ok_or(Error::RegionInUse)
+        self.take(Use::Read, SharedBytes::borrow)
     }
 
     /// Its bytes, to write.
@@ -151,12 +176,44 @@ impl Region {
     /// [`Error::RegionInUse`] while a guest is running that it is granted to;
     /// [`Error::RegionIsFile`] for a mapped file.
     pub fn as_mut_slice(&mut self) -> Result<SliceMut<'_>, Error> {
-        self.memory()?.borrow_mut().ok_or(Error::RegionInUse)
+        self.take(Use::Write, SharedBytes::borrow_mut)
     }
 
-    fn memory(&self) -> Result<&SharedBytes, Error> {
+    /// Its bytes as atomics ([`AtomicU8`](std::sync::atomic::AtomicU8), `AtomicU32` or
+    /// `AtomicU64`), which guests may use meanwhile that it was granted to for sharing:
+    /// [`crate::Access::SharedReadWrite`].
+    ///
+    /// A guest's own reads and writes are as relaxed ones; those of aligned numbers are
+    /// never seen in part.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), genkan_host::Error> {
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let region = genkan_host::Region::zeroed(64)?;
+    /// let words = region.as_atomics::<AtomicU32>()?;
+    /// words[3].fetch_add(1, Ordering::Relaxed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::RegionInUse`] while a guest is running that has it for itself, while the
+    /// host holds a slice, or while it holds atomics of another width;
+    /// [`Error::RegionIsFile`] for a mapped file.
+    pub fn as_atomics<T: Atomic>(&self) -> Result<Atomics<'_, T>, Error> {
+        self.take(Use::Share, SharedBytes::atomics::<T>)
+    }
+
+    fn take<'a, T>(
+        &'a self,
+        wanted: Use,
+        enter: impl Fn(&'a SharedBytes) -> Option<T>,
+    ) -> Result<T, Error> {
         match &self.0.bytes {
-            Bytes::Memory(bytes) => Ok(bytes),
+            Bytes::Memory(bytes) => self
+                .0
+                .occupy(&self.0.holders(), None, wanted, || enter(bytes)),
             Bytes::File(_, path) => Err(Error::RegionIsFile(path.clone())),
         }
     }
@@ -175,10 +232,12 @@ impl fmt::Debug for Region {
 impl Drop for Region {
     fn drop(&mut self) {
         slots::end(self.0.tag);
-        let holders = self.0.holders.lock().expect("no panic under this lock");
-        for holder in holders.iter().filter_map(Weak::upgrade) {
+        let mut holders = self.0.holders();
+        holders.gone = true;
+        for holder in holders.all.iter().filter_map(Weak::upgrade) {
             holder.revoke(self.0.tag);
         }
+        drop(holders);
         // Only now may the slot have its next pointer.
         slots::give_back(self.0.tag);
     }
@@ -198,30 +257,96 @@ impl Shared {
         whole_pages(self.len)
     }
 
-    /// Notes who holds it, from whom dropping it must take it.
+    fn holders(&self) -> MutexGuard<'_, Holders> {
+        self.holders.lock().expect("no panic under this lock")
+    }
+
+    /// Notes who was granted it, from whom dropping it must take it.
     pub(super) fn granted_to(&self, holder: Weak<dyn Holder>) {
-        let mut holders = self.holders.lock().expect("no panic under this lock");
-        holders.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&holder));
-        holders.push(holder);
+        let all = &mut self.holders().all;
+        all.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&holder));
+        all.push(holder);
     }
 
-    pub(super) fn enter(&self, writes: bool) -> bool {
-        match &self.bytes {
-            Bytes::Memory(bytes) => bytes.enter(writes),
-            Bytes::File(..) => true,
+    /// A guest begins to use it, which used it as `own` until now; `note` is told, unless
+    /// the region is going.
+    pub(super) fn enter(
+        &self,
+        guest: &Weak<dyn Holder>,
+        own: impl FnOnce() -> Option<Use>,
+        wanted: Use,
+        note: impl Fn(Use),
+    ) -> Result<(), Error> {
+        let Bytes::Memory(bytes) = &self.bytes else {
+            return Ok(());
+        };
+        let holders = self.holders();
+        if holders.gone {
+            return Ok(());
+        }
+        let own = own();
+        if own.is_some() {
+            bytes.leave();
+        }
+        let entered = self.occupy(&holders, Some(guest), wanted, || {
+            bytes.enter(wanted).then_some(())
+        });
+        match (&entered, own) {
+            (Ok(()), _) => note(wanted),
+            (Err(_), Some(own)) => {
+                // Nobody else can have begun to use it.
+                assert!(bytes.enter(own), "it was so a moment ago");
+                note(own);
+            }
+            (Err(_), None) => {}
+        }
+        entered
+    }
+
+    /// Begins to use it, after those have given it up that could be in the way.
+    fn occupy<T>(
+        &self,
+        holders: &Holders,
+        guest: Option<&Weak<dyn Holder>>,
+        wanted: Use,
+        enter: impl Fn() -> Option<T>,
+    ) -> Result<T, Error> {
+        let may_change = wanted != Use::Read;
+        let sliced = may_change && self.in_slice.load(Ordering::Relaxed);
+        if !sliced && let Some(entered) = enter() {
+            return Ok(entered);
+        }
+        let others = holders.all.iter();
+        let others = others.filter(|other| guest.is_none_or(|guest| !guest.ptr_eq(other)));
+        let mut running = false;
+        for other in others.filter_map(Weak::upgrade) {
+            running |= !other.give_up(self.tag, wanted);
+        }
+        let entered = enter().ok_or(Error::RegionInUse {
+            region: self.pointer(),
+            by: match running {
+                true => RegionUser::Guest,
+                false => RegionUser::Host,
+            },
+        })?;
+        if sliced {
+            // The guest itself may have some.
+            self.in_slice.store(guest.is_some(), Ordering::Relaxed);
+        }
+        Ok(entered)
+    }
+
+    /// A guest uses it no more.
+    pub(super) fn leave(&self) {
+        if let Bytes::Memory(bytes) = &self.bytes {
+            bytes.leave();
         }
     }
 
-    pub(super) fn leave(&self, writes: bool) {
+    /// Erases what a guest may have written behind the end, in the last page.
+    pub(super) fn erase_behind_end(&self) {
         if let Bytes::Memory(bytes) = &self.bytes {
-            bytes.leave(writes);
-        }
-    }
-
-    /// A guest has a window that it may write, which shows the last page to its end.
-    pub(super) fn may_write_behind_end(&self) {
-        if let Bytes::Memory(bytes) = &self.bytes {
-            bytes.may_write_behind_end();
+            bytes.erase_behind_end();
         }
     }
 }

@@ -5,8 +5,8 @@ use super::region::{Bytes, Holder, Region, Shared};
 use super::slots::{self, Moment};
 use crate::backtrace::Trace;
 use crate::sys::{
-    AddressSpace, FreeList, Inaccessible, MemoryCell, MemoryState, Protection, fork, page_size,
-    whole_pages,
+    AddressSpace, FreeList, Inaccessible, MemoryCell, MemoryState, Protection, Use, fork,
+    page_size, whole_pages,
 };
 use crate::types::{
     Access, Error, Pointer, PointerError, PointerProblem, TABLE_LEN, Tag, WindowProblem,
@@ -15,22 +15,32 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use wasmer::WASM_PAGE_SIZE;
 
 /// The length of an entry in the table of regions, in bytes.
-const ENTRY_LEN: usize = TABLE_LEN >> 16;
+const ENTRY_LEN: usize = 16;
 /// Where an entry has what.
 const TAG: usize = 0;
 const BASE: usize = 4;
 const READABLE: usize = 8;
 const WRITABLE: usize = 12;
+/// Where the regions' lengths are, behind all entries.
+const LENGTHS: usize = ENTRY_LEN << 16;
 
 /// Writes a word of a region's entry.
 fn set_word(regions: &MemoryState, tag: Tag, word: usize, value: u32) {
     let entry = usize::from(tag.slot()) * ENTRY_LEN;
     // Where the table is gone, with all else, nobody finds the region either.
     let _ = regions.space.store(entry + word, value);
+}
+
+/// Writes a region's length.
+fn set_len(regions: &MemoryState, tag: Tag, len: u32) {
+    let _ = regions
+        .space
+        .store(LENGTHS + usize::from(tag.slot()) * 4, len);
 }
 
 /// What one guest has been granted.
@@ -44,8 +54,8 @@ pub(crate) struct Space {
     complete: bool,
     born: Moment,
     granted: Mutex<Granted>,
-    /// What it holds while it runs.
-    running: Mutex<Held>,
+    /// Locked last, and for a moment.
+    held: Mutex<Held>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +77,10 @@ struct Grant {
     /// Whether they are mapped there; they are when the guest first uses them, or before it
     /// runs.
     mapped: bool,
+    /// How many bytes can be read and written by pointers: all of them, but for those
+    /// that a window may show as a slice.
+    readable: u32,
+    writable: u32,
 }
 
 impl std::fmt::Debug for Grant {
@@ -85,23 +99,66 @@ impl std::fmt::Debug for Grant {
 struct Window {
     range: Range<usize>,
     tag: Tag,
-    write: bool,
+    /// Where its bytes begin in the region, and how many there are.
+    offset: u32,
+    len: u32,
+    kind: WindowKind,
     /// Whether its region was revoked, and so nothing is mapped any more.
     gone: bool,
 }
 
-/// The regions that a running guest holds, each with whether it may write it.
-#[derive(Debug, Default)]
-struct Held(Vec<(Arc<Shared>, bool)>);
+/// What a window is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WindowKind {
+    /// Whether it can be written.
+    pub(crate) write: bool,
+    /// Whether the guest sees it as a slice of its language's, which does not change but by
+    /// itself.
+    pub(crate) slice: bool,
+}
 
-/// A running guest; when it ends, the host may have its regions' bytes again.
+/// The regions that a guest uses.
+#[derive(Debug, Default)]
+struct Held {
+    /// Whether it is running. If not, others may take what they want of the regions.
+    running: bool,
+    regions: HashMap<Tag, (Arc<Shared>, Use)>,
+    /// Those that it must have before it runs, and has not.
+    missing: Vec<(Arc<Shared>, Use)>,
+    /// Those behind whose end it may write.
+    behind_end: HashMap<Tag, Arc<Shared>>,
+}
+
+impl Held {
+    /// Forgets a region.
+    fn release(&mut self, tag: Tag) {
+        if let Some((shared, _)) = self.regions.remove(&tag) {
+            shared.leave();
+        }
+        self.missing.retain(|(shared, _)| shared.tag() != tag);
+        self.behind_end.remove(&tag);
+    }
+}
+
+/// A running guest; when it ends, others may have its regions' bytes again.
 pub(crate) struct Running(Arc<Space>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for (shared, writes) in self.0.running().0.drain(..) {
-            shared.leave(writes);
+        let mut held = self.0.held();
+        for shared in held.behind_end.values() {
+            shared.erase_behind_end();
         }
+        held.running = false;
+    }
+}
+
+/// How a guest uses a region that it was granted.
+fn use_of(access: Access) -> Use {
+    match access {
+        Access::Read => Use::Read,
+        Access::ReadWrite => Use::Write,
+        Access::SharedRead | Access::SharedReadWrite => Use::Share,
     }
 }
 
@@ -126,12 +183,12 @@ impl Space {
                 free,
                 ..Granted::default()
             }),
-            running: Mutex::default(),
+            held: Mutex::default(),
         }))
     }
 
-    fn running(&self) -> MutexGuard<'_, Held> {
-        self.running.lock().expect("no panic under this lock")
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("no panic under this lock")
     }
 
     fn lock(&self) -> MutexGuard<'_, Granted> {
@@ -141,18 +198,23 @@ impl Space {
     /// Lets the guest at a region. Only while it does not run: the range may have
     /// been another region's.
     pub(crate) fn grant(self: &Arc<Self>, region: &Region, access: Access) -> Result<(), Error> {
-        self.grant_shared(region.shared(), access)
+        let shared = region.shared();
+        self.held().release(shared.tag());
+        self.grant_shared(shared, access)?;
+        let missing = (Arc::clone(shared), use_of(access));
+        self.held().missing.push(missing);
+        Ok(())
     }
 
     fn grant_shared(self: &Arc<Self>, shared: &Arc<Shared>, access: Access) -> Result<(), Error> {
-        if access == Access::ReadWrite && matches!(shared.bytes, Bytes::File(..)) {
+        if access != Access::Read && matches!(shared.bytes, Bytes::File(..)) {
             return Err(Error::RegionReadOnly);
         }
         if shared.since > self.born {
             return Err(Error::GuestTooOld);
         }
         let tag = shared.tag();
-        self.revoke(tag);
+        self.take_away(tag);
         let mut granted = self.lock();
         let range = match &self.regions {
             None => None,
@@ -163,17 +225,24 @@ impl Space {
                 Some(start..start + len)
             }
         };
+        let len = shared.len as u32;
         let grant = Grant {
             shared: Arc::clone(shared),
             access,
             range,
             mapped: false,
+            readable: len,
+            writable: if access.writes() { len } else { 0 },
         };
         granted.grants.insert(tag, grant);
         drop(granted);
-        let holder: Weak<Self> = Arc::downgrade(self);
-        shared.granted_to(holder);
+        shared.granted_to(self.holder());
         Ok(())
+    }
+
+    fn holder(self: &Arc<Self>) -> Weak<dyn Holder> {
+        let holder: Weak<Self> = Arc::downgrade(self);
+        holder
     }
 
     /// Lets the guest at the regions that another one has, and that are alive.
@@ -184,6 +253,8 @@ impl Space {
         drop(granted);
         for (shared, access) in grants {
             self.grant_shared(&shared, access)?;
+            let missing = (Arc::clone(&shared), use_of(access));
+            self.held().missing.push(missing);
             // If it is dropped from now on, that finds this guest as well.
             if slots::is_stale(shared.tag()) {
                 self.revoke(shared.tag());
@@ -197,58 +268,84 @@ impl Space {
         self.revoke(region.shared().tag());
     }
 
-    /// Maps the bytes of a pointer's region into the region space, and enters it in
-    /// the table; `false` if it was there, or the pointer is not valid.
-    pub(crate) fn resolve(&self, pointer: Pointer) -> Result<bool, Error> {
-        self.lock().resolve(self, pointer.tag())
-    }
-
-    /// The guest begins to run.
+    /// The guest begins to run, with all regions that it was granted. It costs something
+    /// only for those that are new, or that others have used since.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Running, Error> {
-        let mut granted = self.lock();
+        let missing = {
+            let mut held = self.held();
+            held.running = true;
+            std::mem::take(&mut held.missing)
+        };
         let running = Running(Arc::clone(self));
-        if self.complete {
-            granted.resolve_all(self)?;
-        }
-        for grant in granted.grants.values() {
-            let writes = grant.access == Access::ReadWrite;
-            if !grant.shared.enter(writes) {
-                return Err(Error::RegionInUse);
+        let mut missing = missing.into_iter();
+        while let Some((shared, wanted)) = missing.next() {
+            let entered = self.begin_to_use(&shared, wanted);
+            if let Err(error) = entered.and_then(|()| self.complete(shared.tag())) {
+                let mut held = self.held();
+                held.missing.push((shared, wanted));
+                held.missing.extend(missing);
+                return Err(error);
             }
-            self.running().0.push((Arc::clone(&grant.shared), writes));
         }
         Ok(running)
     }
 
-    /// Lets a guest at a region that is running, and waits for the host.
+    /// Enters a region in the table, if all of them have to be.
+    fn complete(&self, tag: Tag) -> Result<(), Error> {
+        match self.complete {
+            true => self.lock().resolve(self, tag).map(drop),
+            false => Ok(()),
+        }
+    }
+
+    fn begin_to_use(self: &Arc<Self>, shared: &Arc<Shared>, wanted: Use) -> Result<(), Error> {
+        let tag = shared.tag();
+        let own = || self.held().regions.remove(&tag).map(|(_, own)| own);
+        let note = |used| {
+            let used = (Arc::clone(shared), used);
+            self.held().regions.insert(tag, used);
+        };
+        shared.enter(&self.holder(), own, wanted, note)
+    }
+
+    /// Lets a guest at a region that is running.
     pub(crate) fn grant_running(
         self: &Arc<Self>,
         region: &Region,
         access: Access,
     ) -> Result<(), Error> {
         let shared = region.shared();
-        let writes = access == Access::ReadWrite;
-        if !shared.enter(writes) {
-            return Err(Error::RegionInUse);
-        }
-        self.running().0.push((Arc::clone(shared), writes));
-        self.grant(region, access)?;
-        if self.complete {
-            self.resolve(shared.pointer())?;
-        }
-        Ok(())
+        self.begin_to_use(shared, use_of(access))?;
+        let granted = self.grant_shared(shared, access);
+        granted
+            .and_then(|()| self.complete(shared.tag()))
+            .inspect_err(|_| self.revoke(shared.tag()))
     }
 
     /// Copies bytes of a region out, for the host.
     pub(crate) fn read_region(&self, pointer: Pointer, to: &mut [u8]) -> Result<(), Error> {
-        self.region_part(pointer, to.len(), false, |regions, at| regions.read(at, to))
+        self.region_part(
+            pointer,
+            to.len(),
+            false,
+            |regions, at, shared| match shared {
+                true => regions.read_shared(at, to),
+                false => regions.read(at, to),
+            },
+        )
     }
 
     /// Copies bytes into a region, for the host.
     pub(crate) fn write_region(&self, pointer: Pointer, from: &[u8]) -> Result<(), Error> {
-        self.region_part(pointer, from.len(), true, |regions, at| {
-            regions.write(at, from)
-        })
+        self.region_part(
+            pointer,
+            from.len(),
+            true,
+            |regions, at, shared| match shared {
+                true => regions.write_shared(at, from),
+                false => regions.write(at, from),
+            },
+        )
     }
 
     fn region_part(
@@ -256,7 +353,7 @@ impl Space {
         pointer: Pointer,
         len: usize,
         write: bool,
-        copy: impl FnOnce(&AddressSpace, usize) -> Result<(), Inaccessible>,
+        copy: impl FnOnce(&AddressSpace, usize, bool) -> Result<(), Inaccessible>,
     ) -> Result<(), Error> {
         let gone = || Error::RegionGone(Default::default());
         let mut granted = self.lock();
@@ -269,23 +366,51 @@ impl Space {
             return Err(gone());
         };
         let at = range.start + pointer.offset() as usize;
-        copy(&regions.space, at).map_err(|_| gone())
+        copy(&regions.space, at, grant.access.is_shared()).map_err(|_| gone())
     }
 
     /// Answers an access that the carried modules have not let pass: it is let pass
-    /// now, or it is wrong.
+    /// now, or it is wrong. One of no bytes need not pass.
     pub(crate) fn admit(
         &self,
         pointer: Pointer,
-        offset: u32,
-        len: u32,
-        write: bool,
+        (offset, len, write): (u32, u32, bool),
+        aligned: bool,
     ) -> Result<(), Error> {
         let mut granted = self.lock();
-        granted.check(pointer, offset, len, write)?;
-        match granted.resolve(self, pointer.tag())? {
+        let grant = granted.check(pointer, offset, len, write)?;
+        if aligned && !pointer.offset().wrapping_add(offset).is_multiple_of(len) {
+            return Err(PointerError {
+                pointer,
+                offset,
+                len,
+                write,
+                problem: PointerProblem::Unaligned,
+                trace: Trace::default(),
+            }
+            .into());
+        }
+        let end = u64::from(pointer.offset()) + u64::from(offset);
+        let in_window = len == 0 && end > u64::from(grant.limit(write));
+        match granted.resolve(self, pointer.tag())? || in_window {
             true => Ok(()),
             false => Err(Error::RegionGone(Default::default())),
+        }
+    }
+
+    /// What would be wrong with an access; if nothing is, the region is entered in the table.
+    pub(crate) fn problem(
+        &self,
+        pointer: Pointer,
+        len: u64,
+        write: bool,
+    ) -> Result<Option<PointerProblem>, Error> {
+        let mut granted = self.lock();
+        // A region is shorter than that, so this is out of bounds.
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        match granted.check(pointer, 0, len, write) {
+            Err(error) => Ok(Some(error.problem)),
+            Ok(_) => granted.resolve(self, pointer.tag()).map(|_| None),
         }
     }
 
@@ -347,6 +472,7 @@ impl Space {
             return Err(Error::RegionGone(Default::default()));
         };
         let mut buffer = [0; 16 << 10];
+        let shared = grant.access.is_shared();
         let start = range.start + pointer.offset() as usize;
         for done in (first..last).step_by(buffer.len()) {
             let part = (last - done).min(buffer.len());
@@ -355,9 +481,17 @@ impl Space {
             let gone = |_| Error::RegionGone(Default::default());
             if write {
                 memory.space.read(there, part).map_err(|_| bad_range())?;
-                regions.space.write(start + done, part).map_err(gone)?;
+                let written = match shared {
+                    true => regions.space.write_shared(start + done, part),
+                    false => regions.space.write(start + done, part),
+                };
+                written.map_err(gone)?;
             } else {
-                regions.space.read(start + done, part).map_err(gone)?;
+                let read = match shared {
+                    true => regions.space.read_shared(start + done, part),
+                    false => regions.space.read(start + done, part),
+                };
+                read.map_err(gone)?;
                 memory.space.write(there, part).map_err(|_| bad_range())?;
             }
         }
@@ -370,11 +504,13 @@ impl Space {
         &self,
         pointer: Pointer,
         len: u32,
-        write: bool,
+        kind: WindowKind,
         grow: impl FnOnce(u32) -> Result<(), Error>,
     ) -> Result<u32, Error> {
         let mut granted = self.lock();
-        let shared = Arc::clone(&granted.check(pointer, 0, len, write)?.shared);
+        let grant = granted.check_grant(pointer, 0, len, kind.write)?;
+        let shared = Arc::clone(&grant.shared);
+        granted.check_window(grant, pointer.offset(), len, kind)?;
         let memory = self.memory.get().ok_or(WindowProblem::NoMemory)?;
         if len == 0 {
             return Err(WindowProblem::Empty.into());
@@ -398,15 +534,16 @@ impl Space {
             }
         };
         let range = start..start + span;
-        if write && offset + len as usize > shared.len - shared.len % page_size() {
-            shared.may_write_behind_end();
+        if kind.write && offset + len as usize > shared.len - shared.len % page_size() {
+            let behind_end = &mut self.held().behind_end;
+            behind_end.insert(pointer.tag(), Arc::clone(&shared));
         }
         if let Err(e) = show(
             &shared,
             &memory.space,
             range.clone(),
             offset - skipped,
-            write,
+            kind.write,
         ) {
             memory.space.unmap(range.clone());
             granted.holes.give(range);
@@ -416,10 +553,16 @@ impl Space {
         let window = Window {
             range,
             tag: pointer.tag(),
-            write,
+            offset: pointer.offset(),
+            len,
+            kind,
             gone: false,
         };
         granted.windows.insert(address, window);
+        if kind.slice {
+            shared.in_slice.store(true, Ordering::Relaxed);
+            granted.set_limits(self, pointer.tag());
+        }
         Ok(address)
     }
 
@@ -434,6 +577,9 @@ impl Space {
             memory.space.unmap(window.range.clone());
         }
         granted.holes.give(window.range);
+        if window.kind.slice {
+            granted.set_limits(self, window.tag);
+        }
         Ok(())
     }
 
@@ -457,7 +603,7 @@ impl Space {
         let window = granted.windows.values().find(|w| w.range.contains(&at));
         Some(match window {
             Some(window) if window.gone => Fault::RegionGone,
-            Some(window) if !window.write => Fault::ReadOnly(address),
+            Some(window) if !window.kind.write => Fault::ReadOnly(address),
             Some(_) => Fault::RegionGone,
             None if at < memory.len() => Fault::Unmapped(address),
             None => beyond,
@@ -465,8 +611,9 @@ impl Space {
     }
 }
 
-impl Holder for Space {
-    fn revoke(&self, tag: Tag) {
+impl Space {
+    /// Takes away where the guest finds a region.
+    fn take_away(&self, tag: Tag) {
         let mut granted = self.lock();
         let Some(grant) = granted.grants.remove(&tag) else {
             return;
@@ -478,16 +625,39 @@ impl Holder for Space {
                 for word in [TAG, READABLE, WRITABLE] {
                     set_word(regions, tag, word, 0);
                 }
+                set_len(regions, tag, 0);
                 regions.space.unmap(range.clone());
             }
             granted.free.give(range);
         }
-        for window in granted.windows.values_mut().filter(|w| w.tag == tag) {
-            if let Some(memory) = self.memory.get() {
-                memory.space.unmap(window.range.clone());
+        granted.end_windows(self, |window| window.tag == tag);
+    }
+}
+
+impl Holder for Space {
+    fn revoke(&self, tag: Tag) {
+        self.take_away(tag);
+        self.held().release(tag);
+    }
+
+    fn give_up(&self, tag: Tag, to: Use) -> bool {
+        {
+            let mut held = self.held();
+            if held.running && held.regions.contains_key(&tag) {
+                return false;
             }
-            window.gone = true;
+            if let Some((shared, used)) = held.regions.remove(&tag) {
+                shared.leave();
+                held.missing.push((shared, used));
+            }
         }
+        if to != Use::Read {
+            // What the guest may keep of a slice would change.
+            let mut granted = self.lock();
+            granted.end_windows(self, |window| window.tag == tag && window.kind.slice);
+            granted.set_limits(self, tag);
+        }
+        true
     }
 }
 
@@ -573,14 +743,89 @@ pub(crate) enum Fault {
     Beyond { address: u64, len: u64 },
 }
 
-impl Granted {
-    fn resolve_all(&mut self, space: &Space) -> Result<(), Error> {
-        let missing = self.grants.iter().filter(|(_, grant)| !grant.mapped);
-        let missing: Vec<Tag> = missing.map(|(tag, _)| *tag).collect();
-        for tag in missing {
-            self.resolve(space, tag)?;
+impl Grant {
+    /// How many bytes can be read or written by pointers.
+    fn limit(&self, write: bool) -> u32 {
+        match write {
+            true => self.writable,
+            false => self.readable,
         }
-        Ok(())
+    }
+
+    /// Writes that into the table.
+    fn enter_limits(&self, regions: &MemoryState) {
+        let tag = self.shared.tag();
+        set_word(regions, tag, READABLE, self.readable);
+        set_word(regions, tag, WRITABLE, self.writable);
+    }
+}
+
+impl Granted {
+    /// Leaves nothing mapped at some windows.
+    fn end_windows(&mut self, space: &Space, which: impl Fn(&Window) -> bool) {
+        for window in self.windows.values_mut().filter(|window| which(window)) {
+            if let Some(memory) = space.memory.get() {
+                memory.space.unmap(window.range.clone());
+            }
+            window.gone = true;
+        }
+    }
+
+    /// The windows that a region has.
+    fn windows_of(&self, tag: Tag) -> impl Iterator<Item = &Window> {
+        let windows = self.windows.values();
+        windows.filter(move |window| window.tag == tag && !window.gone)
+    }
+
+    /// Whether there may be such a window beside those that there are.
+    fn check_window(
+        &self,
+        grant: &Grant,
+        offset: u32,
+        len: u32,
+        kind: WindowKind,
+    ) -> Result<(), WindowProblem> {
+        let region = grant.shared.pointer();
+        if grant.access.is_shared() {
+            return match kind.slice {
+                true => Err(WindowProblem::Shared { region }),
+                false => Ok(()),
+            };
+        }
+        // They are within the region.
+        let end = offset + len;
+        let overlaps = |other: &Window| {
+            (kind.write || other.kind.write)
+                && offset < other.offset + other.len
+                && other.offset < end
+        };
+        match self.windows_of(grant.shared.tag()).any(overlaps) {
+            true => Err(WindowProblem::Overlaps { region }),
+            false => Ok(()),
+        }
+    }
+
+    /// Keeps pointers away from what windows show as slices: the table has one limit for
+    /// reading and one for writing, so they are where the first such window begins.
+    fn set_limits(&mut self, space: &Space, tag: Tag) {
+        let first = |write_only: bool| {
+            let windows = self.windows_of(tag);
+            let slices = windows.filter(|window| window.kind.slice);
+            let those = slices.filter(|window| window.kind.write || !write_only);
+            those.map(|window| window.offset).min().unwrap_or(u32::MAX)
+        };
+        let (reading, writing) = (first(true), first(false));
+        let Some(grant) = self.grants.get_mut(&tag) else {
+            return;
+        };
+        let len = grant.shared.len as u32;
+        grant.readable = len.min(reading);
+        if grant.access.writes() {
+            grant.writable = len.min(writing);
+        }
+        if let (true, Some(regions)) = (grant.mapped, &space.regions) {
+            grant.enter_limits(regions);
+        }
     }
 
     fn resolve(&mut self, space: &Space, tag: Tag) -> Result<bool, Error> {
@@ -590,21 +835,48 @@ impl Granted {
         let (Some(regions), Some(range)) = (&space.regions, &grant.range) else {
             return Ok(false);
         };
-        let (bytes, write) = (&grant.shared.bytes, grant.access == Access::ReadWrite);
+        let (bytes, write) = (&grant.shared.bytes, grant.access.writes());
         let protection = protection(bytes, write);
         let (file, begin) = bytes.file();
         let map = regions.space.map(range.clone(), file, begin, protection);
         map.map_err(Error::Memory)?;
-        let len = grant.shared.len as u32;
         set_word(regions, tag, BASE, range.start as u32);
-        set_word(regions, tag, READABLE, len);
-        set_word(regions, tag, WRITABLE, if write { len } else { 0 });
+        set_len(regions, tag, grant.shared.len as u32);
+        grant.enter_limits(regions);
         set_word(regions, tag, TAG, tag.bits());
         grant.mapped = true;
         Ok(true)
     }
 
+    /// The grant that an access by pointer is to, if it is right.
     fn check(
+        &self,
+        pointer: Pointer,
+        offset: u32,
+        len: u32,
+        write: bool,
+    ) -> Result<&Grant, PointerError> {
+        let grant = self.check_grant(pointer, offset, len, write)?;
+        let end = u64::from(pointer.offset()) + u64::from(offset) + u64::from(len);
+        let start = grant.limit(write);
+        if len == 0 || end <= u64::from(start) {
+            return Ok(grant);
+        }
+        Err(PointerError {
+            pointer,
+            offset,
+            len,
+            write,
+            problem: PointerProblem::InWindow {
+                region: grant.shared.pointer(),
+                start,
+            },
+            trace: Trace::default(),
+        })
+    }
+
+    /// The same, whatever windows there are.
+    fn check_grant(
         &self,
         pointer: Pointer,
         offset: u32,
@@ -621,7 +893,7 @@ impl Granted {
                         region,
                         len: region_len,
                     }
-                } else if write && grant.access == Access::Read && end > 0 {
+                } else if write && !grant.access.writes() && end > 0 {
                     // Of such a region, 0 bytes can be written, as in the table.
                     PointerProblem::ReadOnly {
                         region,

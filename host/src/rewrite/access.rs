@@ -35,6 +35,8 @@ pub(super) const WEIGHT: i32 = 8;
 /// the bytes begin next to it.
 const READABLE: u64 = 8;
 const WRITABLE: u64 = 12;
+/// Where the table has the regions' lengths, a quarter as long as the entries.
+const LENGTHS: u64 = 0x10_0000;
 
 impl Access {
     /// The one of this name.
@@ -302,7 +304,9 @@ impl Inlined {
         let locals = self.locals;
         // Before the tag: whoever revokes the region clears that first.
         code.local_get(locals.entry())
-            .i64_load32_u(self.memory(READABLE))
+            .i32_const(2)
+            .i32_shr_u()
+            .i64_load32_u(self.memory(LENGTHS))
             .local_set(locals.at());
         self.emit_tag(depth, code);
         self.emit_pointer_offset(code);

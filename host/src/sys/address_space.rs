@@ -12,6 +12,8 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::ptr::NonNull;
+#[cfg(not(target_os = "linux"))]
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -335,6 +337,69 @@ impl AddressSpace {
         unsafe {
             let to = self.base.as_ptr().add(at);
             std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
+        }
+        Ok(())
+    }
+
+    /// Copies bytes out that other guests and the host may write meanwhile, as atomics. So
+    /// the system does it, whose accesses are not Rust's.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn read_shared(&self, at: usize, to: &mut [u8]) -> Result<(), Inaccessible> {
+        let pages = self.lock(&(0..0));
+        let range = at..at.checked_add(to.len()).ok_or(Inaccessible)?;
+        let readable = |protection| protection != Protection::None;
+        match pages.all(range, readable) {
+            true => self.read_carefully(at, to),
+            false => Err(Inaccessible),
+        }
+    }
+
+    /// Copies bytes in, likewise.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn write_shared(&self, at: usize, from: &[u8]) -> Result<(), Inaccessible> {
+        let _pages = self.writable(at, from.len())?;
+        let local = libc::iovec {
+            iov_base: from.as_ptr().cast_mut().cast(),
+            iov_len: from.len(),
+        };
+        let remote = libc::iovec {
+            iov_base: self.address(at),
+            iov_len: from.len(),
+        };
+        // SAFETY: both ranges are of this process; `from` is only read, and the system
+        // checks the other, which no Rust reference but to atomics points into.
+        let copied = unsafe { libc::process_vm_writev(libc::getpid(), &local, 1, &remote, 1, 0) };
+        match usize::try_from(copied) {
+            Ok(copied) if copied == from.len() => Ok(()),
+            _ => Err(Inaccessible),
+        }
+    }
+
+    /// Copies bytes out that other guests and the host may write meanwhile, as atomics.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn read_shared(&self, at: usize, to: &mut [u8]) -> Result<(), Inaccessible> {
+        let pages = self.lock(&(0..0));
+        let range = at..at.checked_add(to.len()).ok_or(Inaccessible)?;
+        if !pages.all(range, |protection| protection != Protection::None) {
+            return Err(Inaccessible);
+        }
+        for (i, byte) in to.iter_mut().enumerate() {
+            // SAFETY: the pages can be read and stay so under the lock; whoever else
+            // uses them does so with atomics.
+            let there = unsafe { AtomicU8::from_ptr(self.base.as_ptr().add(at + i)) };
+            *byte = there.load(Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Copies bytes in, likewise.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn write_shared(&self, at: usize, from: &[u8]) -> Result<(), Inaccessible> {
+        let _pages = self.writable(at, from.len())?;
+        for (i, byte) in from.iter().enumerate() {
+            // SAFETY: as there, and they can be written.
+            let there = unsafe { AtomicU8::from_ptr(self.base.as_ptr().add(at + i)) };
+            there.store(*byte, Ordering::Relaxed);
         }
         Ok(())
     }

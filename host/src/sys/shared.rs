@@ -4,8 +4,10 @@ use super::arena::Pages;
 use super::pages::whole_pages;
 use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Anonymous shared memory: pages of a sealed memory file, mapped for the host.
 ///
@@ -18,14 +20,47 @@ pub(crate) struct SharedBytes {
     users: Mutex<Users>,
 }
 
+/// What somebody does with the bytes: a guest that runs, or the host that holds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Reads them, as many others may.
+    Read,
+    /// Reads and writes them, alone.
+    Write,
+    /// Reads or writes them, as many others may that see them as atomics or cells only.
+    Share,
+}
+
+/// All users use them in the same way.
 #[derive(Debug, Default)]
 struct Users {
-    slices: usize,
-    slice_mut: bool,
-    reading_guests: usize,
-    writing_guests: usize,
-    /// Whether a guest may have written behind the end, in the last page.
-    behind_end: bool,
+    of: Option<Use>,
+    count: usize,
+    /// How many of them are the host's atomics, and how wide all those are, in bytes.
+    atomics: usize,
+    width: usize,
+}
+
+impl Users {
+    fn enter(&mut self, wanted: Use) -> bool {
+        let free = match self.of {
+            None => true,
+            Some(Use::Write) => false,
+            Some(of) => of == wanted,
+        };
+        if free {
+            self.of = Some(wanted);
+            self.count += 1;
+        }
+        free
+    }
+
+    fn leave(&mut self) {
+        self.count -= 1;
+        if self.count == 0 {
+            self.of = None;
+        }
+    }
 }
 
 impl SharedBytes {
@@ -44,61 +79,52 @@ impl SharedBytes {
         (self.pages.file(), self.pages.offset())
     }
 
-    /// The bytes, unless a guest that may write them is running.
+    fn users(&self) -> std::sync::MutexGuard<'_, Users> {
+        self.users.lock().expect("no panic under this lock")
+    }
+
+    /// The bytes, unless somebody may write them.
     pub(crate) fn borrow(&self) -> Option<Slice<'_>> {
-        let mut users = self.users.lock().expect("no panic under this lock");
-        if users.writing_guests > 0 || users.slice_mut {
-            return None;
-        }
-        users.slices += 1;
-        Some(Slice(self))
+        self.enter(Use::Read).then(|| Slice(self))
     }
 
     /// The bytes to write, unless anybody else uses them.
     pub(crate) fn borrow_mut(&self) -> Option<SliceMut<'_>> {
-        let mut users = self.users.lock().expect("no panic under this lock");
-        if users.writing_guests + users.reading_guests + users.slices > 0 || users.slice_mut {
+        self.enter(Use::Write).then(|| SliceMut(self))
+    }
+
+    /// The bytes as atomics, unless somebody uses them otherwise, or has them as atomics
+    /// of another width.
+    pub(crate) fn atomics<T: Atomic>(&self) -> Option<Atomics<'_, T>> {
+        let mut users = self.users();
+        let width = size_of::<T>();
+        if (users.atomics > 0 && users.width != width) || !users.enter(Use::Share) {
             return None;
         }
-        users.slice_mut = true;
-        Some(SliceMut(self))
+        users.atomics += 1;
+        users.width = width;
+        Some(Atomics(self, PhantomData))
     }
 
-    /// A guest begins to run; refused while the host holds the bytes.
-    pub(crate) fn enter(&self, writes: bool) -> bool {
-        let mut users = self.users.lock().expect("no panic under this lock");
-        if users.slice_mut || (writes && users.slices > 0) {
-            return false;
-        }
-        if writes {
-            users.writing_guests += 1;
-        } else {
-            users.reading_guests += 1;
-        }
-        true
+    /// A guest wants them so, until [`SharedBytes::leave`]; `false` if others use them
+    /// otherwise.
+    pub(crate) fn enter(&self, wanted: Use) -> bool {
+        self.users().enter(wanted)
     }
 
-    /// The guest that began has ended.
-    pub(crate) fn leave(&self, writes: bool) {
-        let mut users = self.users.lock().expect("no panic under this lock");
-        if writes {
-            users.writing_guests -= 1;
-        } else {
-            users.reading_guests -= 1;
-        }
-        if writes && users.behind_end {
-            let behind = whole_pages(self.len) - self.len;
+    /// Who entered has ended.
+    pub(crate) fn leave(&self) {
+        self.users().leave();
+    }
+
+    /// Erases what a guest wrote behind the end, in the last page: nobody shall find it.
+    pub(crate) fn erase_behind_end(&self) {
+        for at in self.len..whole_pages(self.len) {
             // SAFETY: the mapping has whole pages. No slice reaches behind the end, and
-            // a guest that still runs may lose there what it should not have.
-            unsafe { self.pages.base().add(self.len).write_bytes(0, behind) };
+            // what erases there on another thread does so in the same way.
+            let byte = unsafe { AtomicU8::from_ptr(self.pages.base().add(at).as_ptr()) };
+            byte.store(0, Ordering::Relaxed);
         }
-    }
-
-    /// From now on, a guest may write behind the end, in the last page: nobody shall
-    /// find it there later.
-    pub(crate) fn may_write_behind_end(&self) {
-        let mut users = self.users.lock().expect("no panic under this lock");
-        users.behind_end = true;
     }
 }
 
@@ -118,11 +144,7 @@ impl Deref for Slice<'_> {
 
 impl Drop for Slice<'_> {
     fn drop(&mut self) {
-        self.0
-            .users
-            .lock()
-            .expect("no panic under this lock")
-            .slices -= 1;
+        self.0.leave();
     }
 }
 
@@ -148,11 +170,55 @@ impl DerefMut for SliceMut<'_> {
 
 impl Drop for SliceMut<'_> {
     fn drop(&mut self) {
-        self.0
-            .users
-            .lock()
-            .expect("no panic under this lock")
-            .slice_mut = false;
+        self.0.leave();
+    }
+}
+
+/// An atomic that a region's bytes can be seen as, by [`crate::Region::as_atomics`].
+pub trait Atomic: private::Sealed {}
+
+mod private {
+    pub trait Sealed {}
+}
+
+macro_rules! atomics {
+    ($($atomic:ty)*) => {
+        $(
+            impl private::Sealed for $atomic {}
+            impl Atomic for $atomic {}
+        )*
+    };
+}
+
+atomics! { AtomicU8 AtomicU32 AtomicU64 }
+
+/// A region's bytes as atomics, which guests that share it may read and write meanwhile.
+/// Those behind the last whole number are left out.
+pub struct Atomics<'a, T>(&'a SharedBytes, PhantomData<&'a [T]>);
+
+impl<T> std::fmt::Debug for Atomics<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Atomics").field(self.0).finish()
+    }
+}
+
+impl<T: Atomic> Deref for Atomics<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        let count = self.0.len / size_of::<T>();
+        // SAFETY: so many are mapped, from a page's beginning on; any bytes are one. `users`
+        // lets nobody have the bytes meanwhile but as atomics of this width, and guests,
+        // whose accesses are the processor's own.
+        unsafe { std::slice::from_raw_parts(self.0.pages.base().as_ptr().cast(), count) }
+    }
+}
+
+impl<T> Drop for Atomics<'_, T> {
+    fn drop(&mut self) {
+        let mut users = self.0.users();
+        users.atomics -= 1;
+        users.leave();
     }
 }
 
@@ -167,15 +233,24 @@ mod tests {
         let first = bytes.borrow().unwrap();
         let second = bytes.borrow().unwrap();
         assert_eq!((first.len(), second[9]), (10, 7));
-        assert!(bytes.enter(false));
-        assert!(!bytes.enter(true));
+        assert!(bytes.enter(Use::Read));
+        assert!(!bytes.enter(Use::Write) && !bytes.enter(Use::Share));
         drop((first, second));
-        assert!(bytes.enter(true));
-        assert!(bytes.borrow().is_none());
-        bytes.leave(true);
-        assert!(bytes.borrow().is_some());
-        assert!(bytes.borrow_mut().is_none());
-        bytes.leave(false);
+        bytes.leave();
+        assert!(bytes.enter(Use::Write));
+        assert!(bytes.borrow().is_none() && !bytes.enter(Use::Write));
+        assert!(bytes.atomics::<AtomicU8>().is_none());
+        bytes.leave();
+        assert!(bytes.enter(Use::Share) && bytes.enter(Use::Share));
+        assert!(bytes.borrow().is_none() && bytes.borrow_mut().is_none());
+        let words = bytes.atomics::<AtomicU32>().unwrap();
+        assert_eq!(words.len(), 2);
+        assert!(bytes.atomics::<AtomicU8>().is_none());
+        assert!(bytes.atomics::<AtomicU32>().is_some());
+        drop(words);
+        assert_eq!(bytes.atomics::<AtomicU64>().unwrap().len(), 1);
+        bytes.leave();
+        bytes.leave();
         assert!(bytes.borrow_mut().is_some());
     }
 }

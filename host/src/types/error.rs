@@ -185,9 +185,16 @@ pub enum Error {
          this region's: make the guest anew"
     )]
     GuestTooOld,
-    /// The host and a running guest would touch the same bytes.
-    #[error("the region is in use: a guest that holds it is running, or the host holds its bytes")]
-    RegionInUse,
+    /// Two would use the same bytes, and one of them may write: guests that run at the same
+    /// time, or a guest and the host. [`Access::SharedReadWrite`](crate::Access) is for
+    /// those who want that.
+    #[error("the region at {region} is in use: {by}")]
+    RegionInUse {
+        /// The region's first byte.
+        region: Pointer,
+        /// Who uses it.
+        by: RegionUser,
+    },
     /// A mapped file is no slice, as others may change it.
     #[error("{} is mapped, and others may change it: read the file, or use Region::copy_of_file", .0.display())]
     RegionIsFile(PathBuf),
@@ -201,9 +208,13 @@ pub enum Error {
     /// The guest used a pointer that is not valid for what it did.
     #[error(transparent)]
     Pointer(#[from] PointerError),
-    /// A region went away while the guest read or wrote it: it was revoked, or
-    /// its file was truncated.
-    #[error("a region went away under the guest: it was revoked, or its file truncated{0}")]
+    /// A region went away while the guest read or wrote it: it was revoked, or its file was
+    /// truncated; or the guest kept a window that shows a slice from one call to the next,
+    /// and others may have written the region in between.
+    #[error(
+        "a region went away under the guest: it was revoked, or its file truncated, or it was \
+         written between two calls while the guest kept a slice{0}"
+    )]
     RegionGone(Trace),
     /// The guest gave a range of its own memory that it does not have.
     #[error("{function}: the guest's memory has no {} range of {len} bytes at {address:#x}{trace}",
@@ -548,6 +559,18 @@ impl Import {
     }
 }
 
+/// Who uses a region that somebody else wants.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegionUser {
+    /// A guest, which is running.
+    #[error("a guest is running that it is granted to")]
+    Guest,
+    /// The host, as a slice or as atomics.
+    #[error("the host holds its bytes")]
+    Host,
+}
+
 /// Why a window cannot be had, or given back.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -573,6 +596,24 @@ pub enum WindowProblem {
     /// A window of no bytes.
     #[error("a window must have at least one byte")]
     Empty,
+    /// The guest has a window of some of the bytes, and one of the two is to be written.
+    #[error(
+        "a window of some of these bytes of the region at {region} is there already, and one of \
+         the two can be written"
+    )]
+    Overlaps {
+        /// The region's first byte.
+        region: Pointer,
+    },
+    /// Others may change the bytes meanwhile, so that they are no slice.
+    #[error(
+        "the region at {region} was granted for sharing: others may change it meanwhile, so it is \
+         no slice (map_shared gives a window of cells)"
+    )]
+    Shared {
+        /// The region's first byte.
+        region: Pointer,
+    },
     /// There is no window to give back.
     #[error("unmap: there is no window at {address:#x}")]
     NotThere {
@@ -631,6 +672,20 @@ pub enum PointerProblem {
         region: Pointer,
         /// The region's length in bytes.
         len: usize,
+    },
+    /// An atomic access is not at a multiple of its length.
+    #[error("an atomic number must be at a multiple of its length")]
+    Unaligned,
+    /// The guest has the bytes as a slice, or may have.
+    #[error(
+        "the guest has a window of its region, at {region}, from byte {start} on, and reaches \
+         what is there as a slice: give the window back before you use a pointer there"
+    )]
+    InWindow {
+        /// The region's first byte.
+        region: Pointer,
+        /// Where the first window begins that is in the way, in bytes.
+        start: u32,
     },
 }
 

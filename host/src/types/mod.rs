@@ -10,7 +10,7 @@ mod value;
 pub use access::Access;
 pub(crate) use error::{BoxError, file_error};
 pub use error::{
-    Error, FormatProblem, Import, ImportKind, Mismatch, PointerError, PointerProblem,
+    Error, FormatProblem, Import, ImportKind, Mismatch, PointerError, PointerProblem, RegionUser,
     ReturnedError, SourceLocation, WindowProblem,
 };
 pub use limits::Limits;

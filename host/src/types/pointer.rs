@@ -3,9 +3,10 @@
 
 use std::fmt;
 
-/// The table of regions at the region space's beginning, in bytes: an entry for each
-/// of 2^16 slots, of 16 bytes. `engine/carried/access.wat` describes it.
-pub(crate) const TABLE_LEN: usize = 16 << 16;
+/// The table of regions at the region space's beginning, in bytes: an entry of 16 bytes
+/// for each of 2^16 slots, and then the lengths of all regions, of 4 bytes each.
+/// `engine/carried/access.wat` describes it.
+pub(crate) const TABLE_LEN: usize = (16 + 4) << 16;
 
 /// The largest region, in bytes: the region space's 4 GiB without its table.
 pub const MAX_REGION_LEN: usize = (4 << 30) - TABLE_LEN;

@@ -7,6 +7,8 @@
 ;;    4  where its bytes begin in the space
 ;;    8  how many bytes can be read
 ;;   12  how many bytes can be written
+;; Behind all entries, at 0x100000 + 4 * slot, there is the length of the region. Fewer
+;; bytes can be read or written where the guest has windows that show the others.
 ;; An entry without a region is zero, and fits no pointer. Slot 0 is nobody's, and
 ;; its entry holds a generation and slot that no pointer to it can have: so the
 ;; pointer 0 is not valid.
@@ -18,10 +20,10 @@
 ;; writes do so in functions of their own, so that nothing is kept over that call.
 (module $genkan
   (import "genkan" "space" (memory $space 65536 65536))
-  ;; fault(pointer, offset, length, 0 for a read and 1 for a write)
+  ;; fault(pointer, offset, length, 0 for a read, 1 for a write, 2 for one that is aligned)
   (import "genkan" "fault" (func $fault (param i64 i32 i32 i32)))
-  ;; resolve(pointer): 1 if its region has been entered in the table just now
-  (import "genkan" "resolve" (func $resolve (param i64) (result i32)))
+  ;; status(pointer, length, write): what `check` gives
+  (import "genkan" "status" (func $status (param i64 i64 i32) (result i32)))
 
   ;; The byte at pointer + offset, little endian.
   (func $read_u8 (export "read") (export "read_u8") (param $pointer i64) (param $offset i32) (result i32)
@@ -239,7 +241,8 @@
       (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
                (i32.const 0xffff0)))
     (loop $again (result i64)
-      (local.set $len (i64.load32_u $space offset=8 (local.get $entry)))
+      (local.set $len (i64.load32_u $space offset=0x100000
+        (i32.shr_u (local.get $entry) (i32.const 2))))
       (if (i32.and
             (i32.eq (i32.load $space (local.get $entry))
                     (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32))))
@@ -252,31 +255,86 @@
       (br $again)))
 
   ;; Whether `length` bytes at the pointer can be read, or written if `write` is
-  ;; not 0: 0 yes, 1 the pointer is not valid, 2 it goes beyond the region's end,
-  ;; 3 the region can only be read.
+  ;; not 0: a status. Only what is right is known here.
   (func $check (export "check")
     (param $pointer i64) (param $length i64) (param $write i32) (result i32)
+    (local $entry i32)
+    (local.set $entry
+      (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
+               (i32.const 0xffff0)))
+    (block $other
+      (br_if $other
+        (i32.ne (i32.load $space (local.get $entry))
+                (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+      (br_if $other (i64.gt_u (local.get $length) (i64.const 0xffffffff)))
+      (br_if $other
+        (i64.gt_u (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
+                           (local.get $length))
+                  (if (result i64) (local.get $write)
+                    (then (i64.load32_u $space offset=12 (local.get $entry)))
+                    (else (i64.load32_u $space offset=8 (local.get $entry))))))
+      (return (i32.const 0)))
+    (call $status (local.get $pointer) (local.get $length) (local.get $write)))
+
+  ;; Stores a number of 32 bits at pointer + offset if what is there is `expected`, at once
+  ;; for all that share the region, and gives what was there. One that is not aligned
+  ;; does not pass.
+  (func $compare_exchange_u32 (export "compare_exchange_u32")
+    (param $pointer i64) (param $offset i32) (param $expected i32) (param $value i32)
+    (result i32)
     (local $entry i32)
     (local $at i64)
     (local.set $entry
       (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
                (i32.const 0xffff0)))
-    (loop $again
-      (if (i32.ne (i32.load $space (local.get $entry))
-                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32))))
-        (then
-          (br_if $again (call $resolve (local.get $pointer)))
-          (return (i32.const 1)))))
-    (if (i64.gt_u (local.get $length) (i64.const 0xffffffff))
-      (then (return (i32.const 2))))
     (local.set $at
       (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
-               (local.get $length)))
-    (if (i64.gt_u (local.get $at) (i64.load32_u $space offset=8 (local.get $entry)))
-      (then (return (i32.const 2))))
-    (if (i32.eqz (local.get $write))
-      (then (return (i32.const 0))))
-    (if (i64.gt_u (local.get $at) (i64.load32_u $space offset=12 (local.get $entry)))
-      (then (return (i32.const 3))))
-    (i32.const 0))
+               (i64.extend_i32_u (local.get $offset))))
+    (loop $again
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 4))
+                    (i64.load32_u $space offset=12 (local.get $entry))))
+        (br_if $bad (i32.wrap_i64 (i64.and (local.get $at) (i64.const 3))))
+        (return (i32.atomic.rmw.cmpxchg $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at)))
+          (local.get $expected) (local.get $value))))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 4) (i32.const 2))
+      (br $again))
+    (unreachable))
+
+  ;; Stores a number of 64 bits at pointer + offset if what is there is `expected`, at once
+  ;; for all that share the region, and gives what was there. One that is not aligned
+  ;; does not pass.
+  (func $compare_exchange_u64 (export "compare_exchange_u64")
+    (param $pointer i64) (param $offset i32) (param $expected i64) (param $value i64)
+    (result i64)
+    (local $entry i32)
+    (local $at i64)
+    (local.set $entry
+      (i32.and (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 28)))
+               (i32.const 0xffff0)))
+    (local.set $at
+      (i64.add (i64.and (local.get $pointer) (i64.const 0xffffffff))
+               (i64.extend_i32_u (local.get $offset))))
+    (loop $again
+      (block $bad
+        (br_if $bad
+          (i32.ne (i32.load $space (local.get $entry))
+                  (i32.wrap_i64 (i64.shr_u (local.get $pointer) (i64.const 32)))))
+        (br_if $bad
+          (i64.gt_u (i64.add (local.get $at) (i64.const 8))
+                    (i64.load32_u $space offset=12 (local.get $entry))))
+        (br_if $bad (i32.wrap_i64 (i64.and (local.get $at) (i64.const 7))))
+        (return (i64.atomic.rmw.cmpxchg $space
+          (i32.add (i32.load $space offset=4 (local.get $entry))
+                   (i32.wrap_i64 (local.get $at)))
+          (local.get $expected) (local.get $value))))
+      (call $fault (local.get $pointer) (local.get $offset) (i32.const 8) (i32.const 2))
+      (br $again))
+    (unreachable))
 )

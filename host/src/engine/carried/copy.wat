@@ -68,7 +68,7 @@
           (local.get $length))
         (return))
       (call $fault (local.get $pointer) (i32.const 0) (local.get $length) (i32.const 0))
-      (br $again)))
+      (br_if $again (local.get $length))))
 
   ;; Copies `length` bytes from the guest's memory to the pointer.
   (func $write_from (export "write_from")
@@ -93,5 +93,5 @@
           (local.get $length))
         (return))
       (call $fault (local.get $pointer) (i32.const 0) (local.get $length) (i32.const 1))
-      (br $again)))
+      (br_if $again (local.get $length))))
 )
