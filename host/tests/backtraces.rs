@@ -371,6 +371,99 @@ fn a_full_stack_shows_who_filled_it() {
     }
 }
 
+/// The stack in the guest's memory is full before the engine's is.
+#[test]
+fn a_full_stack_in_memory_is_one() {
+    let source = r#"
+        use std::hint::black_box;
+
+        #[inline(never)]
+        fn large_frames(depth: u32) -> u8 {
+            let frame = black_box([depth as u8; 5000]);
+            if depth == 0 { frame[0] } else { large_frames(depth - 1) + frame[4999] }
+        }
+
+        #[no_mangle]
+        pub extern "C" fn recurse(depth: u32) -> u8 {
+            large_frames(depth)
+        }
+
+        #[inline(never)]
+        fn of_two_megabytes(n: u32) -> u8 {
+            let frame = black_box([n as u8; 2 << 20]);
+            frame[n as usize]
+        }
+
+        #[no_mangle]
+        pub extern "C" fn at_once(n: u32) -> u8 {
+            of_two_megabytes(n)
+        }
+
+        #[no_mangle]
+        pub extern "C" fn wild(address: u32) -> u8 {
+            unsafe { *(black_box(address) as *const u8) }
+        }
+    "#;
+    let name = "full-stack-in-memory";
+    let named = guests::load(&guests::rust(name, source));
+    let stripped = LinkSettings {
+        strip: true,
+        ..LinkSettings::default()
+    };
+    let stripped = guests::load(&guests::rust_with("full-stack-stripped", source, stripped));
+    for limits in [Limits::new(), Limits::new().fuel(1 << 40)] {
+        let call = |module, function: &str, arg: u32| {
+            let mut guest = guest(module, limits.clone());
+            guest.call::<Vec<Value>>(function, &[Value::from(arg)])
+        };
+        call(&named, "recurse", 100).unwrap();
+        for (function, arg, within) in [
+            ("recurse", 100_000, "large_frames"),
+            ("at_once", 7, "of_two_megabytes"),
+        ] {
+            let error = call(&named, function, arg).unwrap_err();
+            assert!(matches!(error, Error::StackOverflow(_)), "{error:?}");
+            let lines = text(&error);
+            let first = lines.lines().nth(1).unwrap_or_default();
+            assert!(first.contains(within), "{lines}");
+            assert!(lines.ends_with(function), "{lines}");
+            // Who does not say which its stack is gets no guess.
+            let error = call(&stripped, function, arg).unwrap_err();
+            assert!(matches!(error, Error::Trap { .. }), "{error:?}");
+        }
+        for address in [u32::MAX, 1 << 31, u32::MAX - 200] {
+            let error = call(&named, "wild", address).unwrap_err();
+            assert!(matches!(error, Error::Trap { .. }), "{error:?}");
+        }
+    }
+}
+
+/// A function that calls none uses the stack below its pointer, without moving it.
+#[test]
+fn a_full_stack_in_memory_below_its_pointer() {
+    let text = |name: &str| {
+        format!(
+            r#"(module (memory 1) (global {name} (mut i32) (i32.const 64))
+            (func $leaf (export "leaf") (param i32)
+                (i32.store (i32.sub (global.get 0) (i32.const 96)) (local.get 0))))"#
+        )
+    };
+    for (name, overflows) in [("$__stack_pointer", true), ("$other", false)] {
+        let module = Engine::default().compile(text(name).as_bytes()).unwrap();
+        let error = Guest::new(&module)
+            .unwrap()
+            .call::<()>("leaf", &[Value::I32(1)]);
+        let error = error.unwrap_err();
+        assert_eq!(
+            matches!(error, Error::StackOverflow(_)),
+            overflows,
+            "{error:?}"
+        );
+        let leaf = error.trace().unwrap().frames().next().unwrap();
+        assert!(leaf.name == "leaf" && leaf.offset.is_some(), "{leaf:?}");
+    }
+}
+
 #[test]
 fn a_hundred_thousand_frames() {
     let engine = Engine::default();

@@ -1,6 +1,7 @@
 //! Compiled code: from the engine, or from the cache.
 
 use super::plain::plain;
+use super::stack_pointer::StackPointer;
 use crate::abi;
 use crate::rewrite::{self, Pass};
 #[cfg(target_os = "linux")]
@@ -67,7 +68,8 @@ impl Compiler {
         let module = self.cached(&wasmer, bytes, &pass.key(), || {
             let rewritten = rewrite::rewrite(bytes, pass)?;
             let rewritten = rewritten.bytes.as_deref().unwrap_or(bytes);
-            let plain = plain(rewritten, &name(bytes, pass));
+            let pointer = StackPointer::find(bytes);
+            let plain = plain(rewritten, &name(bytes, pass), pointer.as_ref());
             let bytes = &plain.map_err(|e| Error::Compile(Box::new(e)))?.bytes;
             match self.0.limits {
                 Some(limits) => compile_apart(&wasmer, bytes, limits),

@@ -8,6 +8,7 @@ mod elements;
 pub(crate) mod frames;
 mod module;
 mod plain;
+pub(crate) mod stack_pointer;
 
 pub use module::Module;
 pub(crate) use module::{Variant, VariantOrigin};

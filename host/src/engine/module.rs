@@ -5,6 +5,7 @@ use super::data;
 use super::elements;
 use super::frames;
 use super::plain::plain;
+use super::stack_pointer::StackPointer;
 use crate::backtrace::{self, Origin, RawFrame};
 use crate::calls::Declarations;
 use crate::rewrite::{self, Added, Checks, Layout, Pass};
@@ -29,9 +30,11 @@ struct Inner {
     /// Its functions that say their types.
     declared: Declarations,
     /// By the numbers of what the pass does.
-    variants: [OnceLock<Variant>; 8],
+    variants: [OnceLock<Variant>; Pass::COUNT],
     /// What its memory begins with, once somebody asked.
     image: OnceLock<Option<Arc<Image>>>,
+    /// Where its stack is, once somebody asked.
+    stack_pointer: OnceLock<Option<StackPointer>>,
 }
 
 /// A module with its checks.
@@ -49,7 +52,7 @@ pub(crate) struct Variant {
 struct WayBack {
     layout: Layout,
     /// How many bytes less there are before the code.
-    moved: u32,
+    moved: i32,
 }
 
 impl Variant {
@@ -96,7 +99,10 @@ impl Origin for VariantOrigin {
         let own = compiled.iter().filter_map(|frame| {
             Some(RawFrame {
                 function: layout.function(frame.function)?,
-                offset: frame.offset.and_then(|at| layout.offset(at + moved)),
+                offset: frame.offset.and_then(|at| {
+                    let at = at.checked_add_signed(*moved)?;
+                    layout.offset(at)
+                }),
             })
         });
         own.collect()
@@ -104,6 +110,11 @@ impl Origin for VariantOrigin {
 
     fn frames_at(&self, addresses: &Addresses) -> [Vec<RawFrame>; 2] {
         frames::at(self.name(), addresses)
+    }
+
+    fn name(&self) -> &str {
+        let variant = self.module.variant(self.pass).ok();
+        variant.and_then(|it| it.module.name()).unwrap_or_default()
     }
 }
 
@@ -113,12 +124,6 @@ impl VariantOrigin {
             module: module.clone(),
             pass,
         })
-    }
-
-    /// What the engine calls it.
-    pub(crate) fn name(&self) -> &str {
-        let variant = self.module.variant(self.pass).ok();
-        variant.and_then(|it| it.module.name()).unwrap_or_default()
     }
 }
 
@@ -145,6 +150,7 @@ impl Module {
             declared,
             variants: Default::default(),
             image: OnceLock::new(),
+            stack_pointer: OnceLock::new(),
         }));
         module.variant(Pass::inlining(checks))?;
         Ok(module)
@@ -196,6 +202,12 @@ impl Module {
         functions.iter().map(name).collect()
     }
 
+    /// Its stack pointer, if it says which it is.
+    pub(crate) fn stack_pointer(&self) -> Option<&StackPointer> {
+        let find = || StackPointer::find(&self.0.bytes);
+        self.0.stack_pointer.get_or_init(find).as_ref()
+    }
+
     /// One that is compiled.
     fn any(&self) -> &Variant {
         let mut variants = self.0.variants.iter();
@@ -226,7 +238,8 @@ impl Module {
             let bytes = &self.0.bytes;
             let rewritten = rewrite::rewrite(bytes, variant.pass).ok();
             let compiled = rewritten.as_ref().and_then(|it| it.bytes.as_deref());
-            let plain = plain(compiled.unwrap_or(bytes), "");
+            let pointer = self.stack_pointer();
+            let plain = plain(compiled.unwrap_or(bytes), "", pointer);
             WayBack {
                 moved: plain.map_or(0, |plain| plain.moved),
                 layout: rewritten.map(|it| it.layout).unwrap_or_default(),

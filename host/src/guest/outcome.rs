@@ -1,6 +1,7 @@
 //! From the engine's errors to ours.
 
-use crate::backtrace::{Frames, Trace};
+use crate::backtrace::{Frames, Origin, Trace};
+use crate::engine::stack_pointer::ran_over;
 use crate::engine::{VariantOrigin, frames};
 use crate::imports::{Cause, Ending};
 use crate::regions::{Fault, Space};
@@ -17,6 +18,7 @@ pub(crate) fn explain(
     space: &Space,
     limits: &Limits,
     origin: &Arc<VariantOrigin>,
+    stack_pointer: &mut dyn FnMut() -> Option<u32>,
 ) -> Error {
     let (signal, stopped) = (faults::take(), stack::take());
     let trace = |frames| Trace::new(frames, Arc::clone(origin) as _);
@@ -26,16 +28,26 @@ pub(crate) fn explain(
             match cause {
                 Cause::Error(Error::MemoryLimit { .. }) => memory_limit(limits, trace),
                 Cause::Error(error) => placed(error, trace),
-                Cause::Trap(code) => {
-                    trapped(code.message(), Some(code), space, limits, None, trace)
-                }
+                Cause::Trap(code) => trapped(
+                    (code.message(), Some(code)),
+                    (space, limits),
+                    None,
+                    stack_pointer,
+                    trace,
+                ),
             }
         }
         Err(error) => {
             let code = error.clone().to_trap();
             let engines = || Frames::Engine(frames::of(origin.name(), error.trace()));
             let frames = stopped.map_or_else(engines, Frames::At);
-            trapped(&error.message(), code, space, limits, signal, trace(frames))
+            trapped(
+                (&error.message(), code),
+                (space, limits),
+                signal,
+                stack_pointer,
+                trace(frames),
+            )
         }
     }
 }
@@ -51,19 +63,27 @@ fn placed(mut error: Error, trace: Trace) -> Error {
 }
 
 fn trapped(
-    message: &str,
-    code: Option<TrapCode>,
-    space: &Space,
-    limits: &Limits,
+    (message, code): (&str, Option<TrapCode>),
+    (space, limits): (&Space, &Limits),
     signal: Option<Signal>,
+    stack_pointer: &mut dyn FnMut() -> Option<u32>,
     trace: Trace,
 ) -> Error {
     match code {
         Some(TrapCode::StackOverflow) => return Error::StackOverflow(trace),
         Some(TrapCode::HeapAccessOutOfBounds) => {
-            if let Some(signal) = signal
-                && let Some(fault) = space.fault(signal.address)
+            let fault = signal.and_then(|signal| space.fault(signal.address));
+            let address = match fault {
+                Some(Fault::Beyond { address, .. }) => Some(address),
+                _ => None,
+            };
+            if (fault.is_none() || address.is_some())
+                && let Some(memory) = space.memory.get()
+                && stack_pointer().is_some_and(|it| ran_over(it, address, memory.len()))
             {
+                return Error::StackOverflow(trace);
+            }
+            if let (Some(fault), Some(signal)) = (fault, signal) {
                 return memory_fault(fault, signal.truncated, trace);
             }
         }

@@ -13,8 +13,10 @@ use wasmer::{AsStoreMut, Instance, RuntimeError, TypedFunction};
 /// is about what it gave.
 type Called<R> = Result<Result<R, Error>, RuntimeError>;
 
-/// Says what a guest ended in, from what the engine says.
-pub(crate) type Ended = Arc<dyn Fn(RuntimeError, &Space) -> Error + Send + Sync>;
+/// Says what a guest ended in, from what the engine says, and the stack pointer, if somebody
+/// asks for it.
+pub(crate) type Ended =
+    Arc<dyn Fn(RuntimeError, &Space, &mut dyn FnMut() -> Option<u32>) -> Error + Send + Sync>;
 
 /// An instance's functions.
 pub(crate) struct Exports {
@@ -172,10 +174,17 @@ impl Exports {
         }
         let called = self.call_kind(store, &function.kind, args, outer > 0);
         called.unwrap_or_else(|error| {
-            let mut error = (self.ended)(error, &self.space);
+            let mut error = (self.ended)(error, &self.space, &mut || self.stack_pointer(store));
             self.poison.get_or_init(|| without_trace(&mut error));
             Err(error)
         })
+    }
+
+    /// Where the stack in the guest's memory ends now.
+    fn stack_pointer(&self, store: &mut impl AsStoreMut) -> Option<u32> {
+        let name = &self.module.stack_pointer()?.export;
+        let global = self.instance.exports.get_global(name).ok()?;
+        global.get(store).i32().map(|value| value as u32)
     }
 
     fn call_kind<B: Arguments, R: Results>(

@@ -38,7 +38,7 @@ use crate::types::Error;
 use wasmparser::{Validator, WasmFeatures};
 
 /// Part of the key of the module cache: changes when the pass's output does.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// Checks that a module is valid, with the features that guests may use.
 ///

@@ -274,7 +274,9 @@ pub enum Error {
         /// What was running.
         trace: Trace,
     },
-    /// The guest recursed too deeply.
+    /// The guest recursed too deeply, or has too much on its stack: the engine's; or the one in
+    /// its memory, if that ends at address 0 and the module names its stack pointer, as
+    /// linkers have it (one that was stripped does not).
     #[error("the guest's stack overflowed{0}")]
     StackOverflow(Trace),
     /// The guest has used its fuel up.
