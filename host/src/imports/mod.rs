@@ -11,6 +11,7 @@ mod exports;
 mod functions;
 mod genkan;
 mod offered;
+mod poll;
 mod record;
 mod state;
 mod wasi;
