@@ -129,6 +129,87 @@ fn a_program_and_a_library_find_each_other() {
     }
 }
 
+/// What a dynamic linker is told: the section `dylink.0`.
+fn dylink(module: &[u8]) -> Vec<u8> {
+    let payloads = wasmparser::Parser::new(0).parse_all(module);
+    let mut sections = payloads.filter_map(|it| match it.unwrap() {
+        wasmparser::Payload::CustomSection(it) if it.name() == "dylink.0" => Some(it.data()),
+        _ => None,
+    });
+    sections.next().unwrap().to_owned()
+}
+
+#[test]
+#[cfg_attr(
+    not(all(has_clang, has_node)),
+    ignore = "clang 16 or newer and node are not both installed"
+)]
+fn a_shared_library_is_an_input() {
+    let (toolchain, _) = linkers::toolchain();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for name in ["main", "side"] {
+        compile(folder, name, &["-fPIC"]);
+    }
+    let whole = ["main.o", "side.o", "--no-entry", "--export=test"];
+    let whole = linkers::engine::run(&link(false, &toolchain, folder, &whole));
+    let expected = whole.end[0].strip_prefix("test: ").unwrap();
+    let side = [
+        "side.o",
+        "-shared",
+        "--experimental-pic",
+        "--unresolved-symbols=import-dynamic",
+    ];
+    for library_is_ours in [true, false] {
+        let side = link(library_is_ours, &toolchain, folder, &side);
+        std::fs::write(folder.join("libside.so"), &side).unwrap();
+        for (program, library) in [(PROGRAMS[0], "-lside"), (PROGRAMS[1], "-l:libside.so")] {
+            let search = ["main.o", "-L.", library, "--export=test", "-rpath", "lib"];
+            let arguments = [&search[..], &["--experimental-pic"], program].concat();
+            let main = link(true, &toolchain, folder, &arguments);
+            let result = run(folder, &[("main.wasm", &main), ("side.so", &side)]);
+            assert_eq!(result, expected, "{program:?} {library_is_ours}");
+            // LLD of LLVM 22 does not do it for a program with a place of its own: it
+            // writes null for the library's addresses in data.
+            if program == PROGRAMS[0] {
+                let theirs = link(false, &toolchain, folder, &arguments);
+                assert_eq!(dylink(&main), dylink(&theirs));
+                assert_eq!(linkers::interface(&main), linkers::interface(&theirs));
+            }
+        }
+    }
+    // What no library has is missing all the same, and so is a function of another type.
+    std::fs::write(
+        folder.join("wrong.c"),
+        "long long side_fn(long long); int nowhere(void);
+         long long wrong(void) { return side_fn(nowhere()); }",
+    )
+    .unwrap();
+    let mut clang = Command::new(clang::newest().unwrap());
+    clang
+        .args(["--target=wasm32-unknown-unknown", "-fPIC", "-c", "wrong.c"])
+        .arg("-fvisibility=default")
+        .current_dir(folder);
+    toolchain::output(&mut clang).unwrap();
+    let arguments = ["wrong.o", "libside.so", "-shared", "--experimental-pic"];
+    let arguments = |more: &[&str]| -> Vec<String> {
+        [&arguments, more]
+            .concat()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    let failed = linkers::ours(folder, &arguments(&[]));
+    assert!(failed.module.is_none());
+    for text in ["function signature mismatch: side_fn", "in libside.so"] {
+        assert!(failed.stderr.contains(text), "{}", failed.stderr);
+    }
+    let failed = linkers::ours(folder, &arguments(&["--no-shlib-sigcheck"]));
+    assert!(failed.module.is_none());
+    let text = "wrong.o: undefined symbol: nowhere";
+    assert!(failed.stderr.contains(text), "{}", failed.stderr);
+}
+
 #[test]
 #[cfg_attr(not(has_clang), ignore = "clang 16 or newer is not installed")]
 fn what_is_not_position_independent_is_named() {

@@ -299,6 +299,12 @@ pub enum Damage {
         /// The index of the type.
         ty: u32,
     },
+    /// A shared library exports a function that it does not have.
+    #[error("exports a function `{symbol}` that is not there")]
+    NoExported {
+        /// The export.
+        symbol: String,
+    },
     /// A symbol of what is not there.
     #[error(
         "symbol `{symbol}` refers to {kind} {index}, which is not {}",
@@ -514,8 +520,11 @@ pub enum Unsupported {
     /// A start function of its own.
     #[error("has a start function: a finished module, not an object")]
     FinishedModule,
-    /// A shared library.
-    #[error("a shared library (dynamic linking), which genkan does not link")]
+    /// A shared library, but not an input of its own, or not of today's format.
+    #[error(
+        "a shared library, which is an input by itself, not a member of an archive, and begins \
+         with a section `dylink.0`"
+    )]
     SharedLibrary,
     /// A target other than wasm32 and wasm64.
     #[error("made for `{target}`; genkan links wasm32 and wasm64")]

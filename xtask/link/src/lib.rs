@@ -38,7 +38,7 @@
 //! What it links: WebAssembly objects as LLVM 12 to 22 make them, with debug
 //! information, into modules, objects and shared libraries ([`OutputKind`]), for
 //! memories of 32 bits and of 64. What it does not is an error by its name
-//! ([`Unsupported`]): bitcode (LTO is the compiler's), shared libraries as inputs.
+//! ([`Unsupported`]), such as bitcode: LTO is the compiler's.
 //!
 //! The same inputs and options give the same bytes, whatever the machine and its
 //! number of threads. Work is spread over rayon's global pool. Inputs are not

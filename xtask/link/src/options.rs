@@ -232,6 +232,12 @@ pub struct Options {
     /// A shared library uses its own symbols, whoever else defines them
     /// (`-Bsymbolic`).
     pub symbolic: bool,
+    /// Folders where a dynamic linker is to look for the module's shared libraries
+    /// (`-rpath`).
+    pub runtime_paths: Vec<String>,
+    /// Whether what objects call of a shared library must have the type there
+    /// (`--no-shlib-sigcheck`).
+    pub check_library_types: bool,
     /// Which functions are exported.
     pub exports: Exports,
     /// Exported where an input defines them.
@@ -424,6 +430,8 @@ impl Options {
             kind: OutputKind::Module,
             emit_relocations: false,
             symbolic: false,
+            runtime_paths: Vec::new(),
+            check_library_types: true,
             exports: Exports::Named(BTreeSet::new()),
             export_if_defined: BTreeSet::new(),
             export_all: false,

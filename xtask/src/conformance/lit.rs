@@ -49,6 +49,35 @@ impl Tools {
     }
 }
 
+/// What the tests call as wasm-ld.
+pub struct Linker {
+    /// The program.
+    pub path: PathBuf,
+    /// Arguments that come before those of the tests.
+    pub first: &'static [&'static str],
+}
+
+impl Linker {
+    /// A program at `place` that calls it under the name wasm-ld.
+    fn install(&self, place: &Path) -> anyhow::Result<()> {
+        let Linker { path, first } = self;
+        let script = format!(
+            "#!/bin/bash\nexec -a wasm-ld '{}' {} \"$@\"\n",
+            path.display(),
+            first.join(" ")
+        );
+        std::fs::write(place, script)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(place, std::fs::Permissions::from_mode(0o755))?;
+        }
+        #[cfg(not(unix))]
+        anyhow::bail!("lld's tests are run by bash");
+        Ok(())
+    }
+}
+
 /// How a link and its checks ended.
 #[derive(Debug)]
 pub enum Outcome {
@@ -156,12 +185,14 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 impl Test {
     /// Runs the commands, with `linker` for wasm-ld; an outcome for each link.
-    pub fn run(&self, tools: &Tools, linker: &Path, place: &Path) -> anyhow::Result<Vec<Outcome>> {
+    pub fn run(
+        &self,
+        tools: &Tools,
+        linker: &Linker,
+        place: &Path,
+    ) -> anyhow::Result<Vec<Outcome>> {
         std::fs::create_dir_all(place.join("bin"))?;
-        #[cfg(unix)]
-        std::os::unix::fs::symlink(linker, place.join("bin/wasm-ld"))?;
-        #[cfg(not(unix))]
-        anyhow::bail!("lld's tests are run by bash");
+        linker.install(&place.join("bin/wasm-ld"))?;
         std::fs::write(place.join("folder"), place.as_os_str().as_encoded_bytes())?;
         let mut outcomes = Vec::new();
         for command in &self.commands {

@@ -6,13 +6,15 @@ mod lit;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use rayon::prelude::*;
 
 use genkan::shell::{self, Shell};
+use genkan::toolchain;
 
-use lit::{Outcome, Test, Tools};
+use lit::{Linker, Outcome, Test, Tools};
 
 /// Areas of lld's tests, by what their files' names contain; the first that fits.
 const AREAS: [(&str, &[&str]); 11] = [
@@ -138,13 +140,20 @@ pub fn lld(
         "Running",
         format_args!("{} tests of {}", tests.len(), folder.display()),
     );
-    let exe = std::env::current_exe()?;
-    let their_linker = tools.folder.join("wasm-ld");
+    let theirs = tools.folder.join("wasm-ld");
+    let ours = Linker {
+        path: std::env::current_exe()?,
+        first: older_defaults(&theirs)?,
+    };
+    let theirs = Linker {
+        path: theirs,
+        first: &[],
+    };
     let temporary = tempfile::tempdir()?;
     let run = |test: &Test| -> anyhow::Result<Vec<Row>> {
         let place = temporary.path().join(test.name.replace('/', "_"));
-        let ours = test.run(&tools, &exe, &place.join("genkan"))?;
-        let theirs = test.run(&tools, &their_linker, &place.join("wasm-ld"))?;
+        let ours = test.run(&tools, &ours, &place.join("genkan"))?;
+        let theirs = test.run(&tools, &theirs, &place.join("wasm-ld"))?;
         let pairs = ours.into_iter().zip(theirs).enumerate();
         let row = |(number, (ours, theirs))| Row {
             area: area(&test.name),
@@ -157,6 +166,21 @@ pub fn lld(
     let rows: Vec<Vec<Row>> = tests.par_iter().map(run).collect::<anyhow::Result<_>>()?;
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
     shell::print(&score(&rows))
+}
+
+/// Options that make this linker, whose defaults are LLVM 22's, do by default what
+/// the installed `wasm_ld` does, for which the tests are.
+fn older_defaults(wasm_ld: &Path) -> anyhow::Result<&'static [&'static str]> {
+    let version = toolchain::output(Command::new(wasm_ld).arg("--version"))?;
+    let major = version.split_whitespace().find_map(|word| {
+        let (major, _) = word.split_once('.')?;
+        major.parse::<u32>().ok()
+    });
+    let major = major.with_context(|| format!("`{version}` names no version"))?;
+    Ok(match major {
+        ..22 => &["--no-stack-first"],
+        _ => &[],
+    })
 }
 
 fn score(rows: &[Row]) -> String {

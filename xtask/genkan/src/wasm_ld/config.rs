@@ -171,6 +171,8 @@ impl Reader<'_> {
         let args = self.args;
         let is_shared = self.options.kind == OutputKind::Shared;
         self.options.symbolic = args.has(Opt::Bsymbolic);
+        self.options.runtime_paths = self.set(Opt::Rpath);
+        self.options.check_library_types = !args.has(Opt::NoShlibSigcheck);
         if self.options.symbolic && !is_shared {
             let message = "-Bsymbolic is only meaningful when combined with -shared";
             self.warnings.push(message.into());

@@ -52,7 +52,7 @@ pub fn open(args: &Args) -> Result<Inputs, Vec<String>> {
         search: args.values(Opt::LibraryPath).map(PathBuf::from).collect(),
         inputs: Inputs::default(),
         errors: Vec::new(),
-        prefer_shared: false,
+        prefer_shared: args.has(Opt::Shared) || args.flag(Opt::Pie, Opt::NoPie, false),
         whole_archive: false,
         in_lib: false,
     };

@@ -50,7 +50,7 @@ pub struct Group {
 pub fn fold(resolution: &Resolution, live: &Live, options: &Options) -> Result<Folds> {
     // Where relocations are kept, each is of the function that an object has; a
     // dynamic linker may take two exports of one function for one pointer.
-    let is_final = !options.keeps_relocations() && !options.is_dynamic();
+    let is_final = !options.keeps_relocations() && !resolution.is_dynamic;
     if options.icf == Icf::None || !is_final {
         return Ok(Folds::default());
     }

@@ -9,7 +9,7 @@ use wasmparser::{
 use crate::error::{Damage, Errors, Result, Unsupported};
 use crate::index::{Comdat, Index, IndexVec, ObjImport, ObjSymbol};
 use crate::input::object::{Import, Object, ObjectSymbol, Referent, SEGMENT_TLS, capacity};
-use crate::origin::SymbolKind;
+use crate::origin::{ObjectName, SymbolKind};
 
 /// What stops reading.
 pub enum Stop {
@@ -17,6 +17,19 @@ pub enum Stop {
     Parser(BinaryReaderError),
     /// The linker refuses what they say.
     Linker(Errors),
+}
+
+impl Stop {
+    /// What is wrong with the input `name`.
+    pub fn errors(self, name: ObjectName) -> Errors {
+        match self {
+            Stop::Parser(error) => name.damaged(Damage::Malformed {
+                offset: error.offset(),
+                reason: error.message().to_owned(),
+            }),
+            Stop::Linker(errors) => errors,
+        }
+    }
 }
 
 impl From<BinaryReaderError> for Stop {

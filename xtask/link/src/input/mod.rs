@@ -10,4 +10,5 @@ pub mod linking;
 pub mod object;
 pub mod reader;
 pub mod relocation;
+pub mod shared;
 pub mod stub;

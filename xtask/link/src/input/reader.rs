@@ -8,7 +8,7 @@ use wasmparser::{
 };
 
 use crate::error::{Damage, Result, Unsupported};
-use crate::index::{Index, ObjType};
+use crate::index::{Index, IndexVec, ObjType};
 use crate::input::linking::{self, Stop};
 use crate::input::object::{
     Custom, FUNCTION_TABLE, Function, Global, Import, Object, Segment, capacity,
@@ -44,11 +44,7 @@ pub fn read<'a>(name: ObjectName<'a>, bytes: &'a [u8]) -> Result<Object<'a>> {
     };
     match reader.read() {
         Ok(()) => Ok(reader.object),
-        Err(Stop::Parser(error)) => Err(name.damaged(Damage::Malformed {
-            offset: error.offset(),
-            reason: error.message().to_owned(),
-        })),
-        Err(Stop::Linker(errors)) => Err(errors),
+        Err(stop) => Err(stop.errors(name)),
     }
 }
 
@@ -114,7 +110,10 @@ impl<'a> Reader<'a> {
 
     fn payload(&mut self, payload: Payload<'a>) -> Result<(), Stop> {
         match payload {
-            Payload::TypeSection(types) => self.types(types),
+            Payload::TypeSection(types) => {
+                self.object.types = signatures(self.object.name, self.bytes, types)?;
+                Ok(())
+            }
             Payload::ImportSection(imports) => self.imports(imports),
             Payload::FunctionSection(functions) => {
                 self.function_types.reserve(capacity(functions.count()));
@@ -127,7 +126,7 @@ impl<'a> Reader<'a> {
             Payload::TableSection(tables) => {
                 for table in tables {
                     let ty = table?.ty;
-                    self.check_reference(ty.element_type, "table")?;
+                    check_reference(self.object.name, ty.element_type, "table")?;
                     self.object.tables.push(ty);
                 }
                 Ok(())
@@ -142,7 +141,7 @@ impl<'a> Reader<'a> {
             Payload::GlobalSection(globals) => {
                 for global in globals {
                     let global = global?;
-                    self.check_value(global.ty.content_type, "global")?;
+                    check_value(self.object.name, global.ty.content_type, "global")?;
                     let mut reader = global.init_expr.get_binary_reader();
                     let init = reader.read_bytes(reader.bytes_remaining())?;
                     let ty = global.ty;
@@ -196,33 +195,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn types(&mut self, types: TypeSectionReader<'a>) -> Result<(), Stop> {
-        let end = types.range().end as usize;
-        let mut starts = Vec::with_capacity(capacity(types.count()));
-        for item in types.into_iter_with_offsets() {
-            let (offset, group) = item?;
-            let mut types = group.into_types();
-            let (Some(ty), None) = (types.next(), types.next()) else {
-                return Err(self.unsupported(Unsupported::Types));
-            };
-            let plain = self.bytes[offset as usize] == 0x60;
-            let CompositeInnerType::Func(function) = ty.composite_type.inner else {
-                return Err(self.unsupported(Unsupported::Types));
-            };
-            if !plain {
-                return Err(self.unsupported(Unsupported::Types));
-            }
-            for &ty in function.params().iter().chain(function.results()) {
-                self.check_value(ty, "type")?;
-            }
-            starts.push(offset as usize);
-        }
-        starts.push(end);
-        let bytes = starts.windows(2).map(|w| &self.bytes[w[0]..w[1]]);
-        self.object.types = bytes.map(Signature::from_encoded).collect();
-        Ok(())
-    }
-
     fn imports(&mut self, imports: ImportSectionReader<'a>) -> Result<(), Stop> {
         for import in imports.into_imports() {
             let import = import?;
@@ -234,12 +206,12 @@ impl<'a> Reader<'a> {
                     self.object.function_imports.push(import);
                 }
                 TypeRef::Global(ty) => {
-                    self.check_value(ty.content_type, "global")?;
+                    check_value(self.object.name, ty.content_type, "global")?;
                     let import = Import { module, name, ty };
                     self.object.global_imports.push(import);
                 }
                 TypeRef::Table(ty) => {
-                    self.check_reference(ty.element_type, "table")?;
+                    check_reference(self.object.name, ty.element_type, "table")?;
                     let import = Import { module, name, ty };
                     self.object.table_imports.push(import);
                 }
@@ -368,21 +340,59 @@ impl<'a> Reader<'a> {
         let found = self.object.types.index_at(ty);
         found.ok_or_else(|| self.damaged(Damage::NoType { ty }))
     }
+}
 
-    fn check_value(&self, ty: ValType, what: &'static str) -> Result<(), Stop> {
-        match ty {
-            ValType::Ref(reference) => self.check_reference(reference, what),
-            _ => Ok(()),
+/// The types of functions that a type section of the input `bytes` has.
+///
+/// # Errors
+///
+/// If it has others.
+pub fn signatures<'a>(
+    name: ObjectName,
+    bytes: &'a [u8],
+    types: TypeSectionReader<'a>,
+) -> Result<IndexVec<ObjType, Signature<'a>>, Stop> {
+    let unsupported = || name.unsupported(Unsupported::Types);
+    let end = types.range().end as usize;
+    let mut starts = Vec::with_capacity(capacity(types.count()));
+    for item in types.into_iter_with_offsets() {
+        let (offset, group) = item?;
+        let mut types = group.into_types();
+        let (Some(ty), None) = (types.next(), types.next()) else {
+            return Err(unsupported().into());
+        };
+        let plain = bytes[offset as usize] == 0x60;
+        let CompositeInnerType::Func(function) = ty.composite_type.inner else {
+            return Err(unsupported().into());
+        };
+        if !plain {
+            return Err(unsupported().into());
         }
+        for &ty in function.params().iter().chain(function.results()) {
+            check_value(name, ty, "type")?;
+        }
+        starts.push(offset as usize);
     }
+    starts.push(end);
+    let encoded = starts.windows(2).map(|w| &bytes[w[0]..w[1]]);
+    Ok(encoded.map(Signature::from_encoded).collect())
+}
 
-    /// An index of a type means another type in another object, and no
-    /// relocation says where it is.
-    fn check_reference(&self, ty: RefType, what: &'static str) -> Result<(), Stop> {
-        match ty.heap_type() {
-            HeapType::Abstract { .. } => Ok(()),
-            _ => Err(self.unsupported(Unsupported::TypedReference { what })),
-        }
+fn check_value(name: ObjectName, ty: ValType, what: &'static str) -> Result<(), Stop> {
+    match ty {
+        ValType::Ref(reference) => check_reference(name, reference, what),
+        _ => Ok(()),
+    }
+}
+
+/// An index of a type means another type in another object, and no relocation says
+/// where it is.
+fn check_reference(name: ObjectName, ty: RefType, what: &'static str) -> Result<(), Stop> {
+    match ty.heap_type() {
+        HeapType::Abstract { .. } => Ok(()),
+        _ => Err(name
+            .unsupported(Unsupported::TypedReference { what })
+            .into()),
     }
 }
 

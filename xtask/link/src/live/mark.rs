@@ -43,7 +43,8 @@ impl GotEntry {
         match self {
             GotEntry::Shared(id) => {
                 let symbol = &resolution.symbols[id];
-                let is_open = options.is_dynamic() || options.is_relocatable();
+                let is_open =
+                    options.is_dynamic() || options.is_relocatable() || symbol.is_in_library();
                 !symbol.is_defined() && is_open && !may_be_null(symbol, options)
             }
             GotEntry::Local(symbol) => {
@@ -62,7 +63,7 @@ impl GotEntry {
 /// Whether an undefined function is nowhere if this link has none.
 fn may_be_null(symbol: &Symbol, options: &Options) -> bool {
     let is_last = !options.is_relocatable() && !options.is_pic();
-    symbol.kind == SymbolKind::Function && symbol.is_weak() && is_last
+    symbol.kind == SymbolKind::Function && symbol.is_weak() && is_last && !symbol.is_in_library()
 }
 
 /// What is reached of an object.
@@ -401,7 +402,7 @@ impl<'p, 'a> Marker<'p, 'a> {
             return;
         }
         let entry = GotEntry::of(target);
-        if self.options.is_dynamic() && entry_is_needed(relocation.ty) {
+        if resolution.is_dynamic && entry_is_needed(relocation.ty) {
             let is_absolute = matches!(
                 target,
                 Target::Shared(_, Definition::Address(LinkerAddress::Absolute(_)))

@@ -66,7 +66,8 @@ pub fn settle(resolution: &Resolution, options: &Options, reached: &Reached) -> 
         }
         let is_weak_function = symbol.kind == SymbolKind::Function && symbol.is_weak();
         let is_null = is_weak_function && !options.is_pic();
-        if options.is_dynamic() && is_looked_for(symbol, options) && !is_null {
+        let is_looked_for = options.is_dynamic() && is_looked_for(symbol, options) && !is_null;
+        if is_looked_for || symbol.is_in_library() {
             // An address that is only pointed to comes from the GOT.
             if symbol.kind != SymbolKind::Data
                 && (symbol.kind != SymbolKind::Function || reached.called_undefined.contains(&id))

@@ -18,16 +18,21 @@ use crate::synthetic;
 
 // Subsections of `dylink.0`.
 const MEM_INFO: u8 = 1;
+const NEEDED: u8 = 2;
 const EXPORT_INFO: u8 = 3;
 const IMPORT_INFO: u8 = 4;
+const RUNTIME_PATH: u8 = 5;
 
 /// Appends the section, if the module is for a dynamic linker.
 pub fn section(parts: &Parts, out: &mut Vec<u8>) {
-    if !parts.options.is_dynamic() {
+    if !parts.resolution.is_dynamic {
         return;
     }
     let mut data = Vec::new();
     subsections::append(MEM_INFO, &mem_info(parts), &mut data);
+    let libraries = &parts.resolution.libraries;
+    let needed = strings(libraries.iter().map(|library| file_name(library.file)));
+    subsections::append(NEEDED, &needed, &mut data);
     let symbols = &parts.resolution.symbols;
     let exports = parts.live.exports.iter().map(|&id| &symbols[id]);
     // What a thread has a copy of is not counted from `__memory_base`.
@@ -37,17 +42,34 @@ pub fn section(parts: &Parts, out: &mut Vec<u8>) {
     let undefined = parts.live.reached.undefined.iter();
     let imports = undefined.map(|&(id, _)| &symbols[id]);
     // Not to be found is no error for these.
-    let imports = imports.filter(|symbol| symbol.is_weak());
+    let imports = imports.filter(|symbol| symbol.is_weak() && !symbol.is_in_library());
     let imports = list(imports, |symbol, out| {
         "env".encode(out);
         symbol.name.encode(out);
     });
     subsections::append(IMPORT_INFO, &imports, &mut data);
+    let paths = strings(parts.options.runtime_paths.iter().map(String::as_str));
+    subsections::append(RUNTIME_PATH, &paths, &mut data);
     CustomSection {
         name: "dylink.0".into(),
         data: data.into(),
     }
     .append_to(out);
+}
+
+/// Texts, in their order.
+fn strings<'s>(texts: impl Iterator<Item = &'s str>) -> Vec<u8> {
+    let (mut count, mut items) = (0, Vec::new());
+    for text in texts {
+        count += 1;
+        text.encode(&mut items);
+    }
+    subsections::list(count, &items)
+}
+
+/// A dynamic linker looks for a library in folders of its own.
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 /// Symbols, each with its flags after what names it.

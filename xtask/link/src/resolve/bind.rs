@@ -14,12 +14,13 @@ use wasmparser::SymbolFlags;
 use crate::error::{DuplicateSymbol, Error, Warning};
 use crate::index::{IndexVec, LazyId, ObjSymbol, ObjectId, SymbolId, Within};
 use crate::input::object::{Object, ObjectSymbol, Referent};
+use crate::input::shared::Offered;
 use crate::options::{Duplicates, Options};
 use crate::origin::{ObjectName, Origin, SymbolKind};
 use crate::resolve::resolution::JoinedObject;
 use crate::resolve::trace::{Event, Traced};
 use crate::signature::Signature;
-use crate::symbols::{Definition, ImportAs, Symbol, SymbolTable};
+use crate::symbols::{Definition, ImportAs, InLibrary, Symbol, SymbolTable};
 
 /// How an object comes to be part of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,6 +285,9 @@ impl<'a> Binder<'a> {
             .symbols
             .entry(Cow::Borrowed(name), SymbolKind::Function);
         let symbol = &mut self.symbols[id];
+        if symbol.is_in_library() {
+            return Offer::Passed;
+        }
         if is_new || (symbol.definition == Definition::Undefined && symbol.is_weak()) {
             symbol.definition = Definition::Lazy(lazy);
             return Offer::Waits;
@@ -295,6 +299,33 @@ impl<'a> Binder<'a> {
                 by: symbol.wanted_by,
             }),
             _ => Offer::Passed,
+        }
+    }
+
+    /// A shared library has a symbol, which is its unless something else defines it.
+    pub fn library(&mut self, offered: &Offered<'a>, name: ObjectName<'a>) {
+        let &Offered {
+            name: symbol,
+            kind,
+            flags,
+            signature,
+        } = offered;
+        self.trace(self.options, symbol, name, Event::Definition);
+        let (id, _) = self.symbols.entry(Cow::Borrowed(symbol), kind);
+        let symbol = &mut self.symbols[id];
+        if symbol.is_defined() {
+            return;
+        }
+        let is_referred_to = symbol.wanted_by.is_some();
+        let other = symbol.kind;
+        symbol.library.get_or_insert(InLibrary { name, signature });
+        if !is_referred_to || matches!(symbol.definition, Definition::Lazy(_)) {
+            symbol.definition = Definition::Undefined;
+            symbol.kind = kind;
+            symbol.flags = flags;
+        } else if other != kind {
+            let error = self.kind_mismatch(id, kind, name);
+            self.errors.push(error);
         }
     }
 
@@ -331,10 +362,12 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// The object that defines a symbol; `None` for the linker.
+    /// The object or shared library that defines a symbol; `None` for the linker.
     pub fn definer(&self, id: SymbolId) -> Option<Origin> {
-        match self.symbols[id].definition {
+        let symbol = &self.symbols[id];
+        match symbol.definition {
             Definition::Object(symbol) => Some(self.names[symbol.object].into()),
+            _ if symbol.is_in_library() => symbol.library.map(|it| it.name.into()),
             _ => None,
         }
     }
@@ -348,18 +381,24 @@ impl<'a> Binder<'a> {
     }
 
     fn kinds_disagree(&mut self, id: SymbolId, object: ObjectId, kind: SymbolKind) {
+        let error = self.kind_mismatch(id, kind, self.names[object]);
+        self.errors.push(error);
+    }
+
+    /// A symbol is of another kind in a file that comes later.
+    fn kind_mismatch(&self, id: SymbolId, kind: SymbolKind, other: ObjectName) -> Error {
         let symbol = &self.symbols[id];
         let first = match symbol.wanted_by {
             Some(first) if !symbol.is_defined() => Some(self.names[first].into()),
             _ => self.definer(id),
         };
-        self.errors.push(Error::KindMismatch {
+        Error::KindMismatch {
             symbol: symbol.name.to_string(),
             first_kind: symbol.kind,
             first,
             second_kind: kind,
-            second: self.names[object].into(),
-        });
+            second: other.into(),
+        }
     }
 }
 

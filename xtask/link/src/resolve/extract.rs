@@ -10,6 +10,7 @@ use crate::index::{ArchiveId, Index, IndexVec, LazyId, ObjectId, SymbolId};
 use crate::input::archive::{self, Archive, Member};
 use crate::input::object::Object;
 use crate::input::reader;
+use crate::input::shared::{self, SharedLibrary};
 use crate::input::stub::{self, Stub};
 use crate::options::{Input, Options, Role};
 use crate::origin::ObjectName;
@@ -49,6 +50,7 @@ pub struct Extractor<'a> {
     extracted: Vec<Extraction>,
     warnings: Vec<Warning>,
     joined: Vec<(ObjectId, JoinedObject<'a>)>,
+    libraries: Vec<SharedLibrary<'a>>,
     archives: IndexVec<ArchiveId, Library<'a>>,
     lazies: IndexVec<LazyId, Lazy<'a>>,
 }
@@ -59,6 +61,8 @@ pub struct Joined<'a> {
     pub binder: Binder<'a>,
     /// The objects; what one needs of archives comes before it.
     pub objects: IndexVec<ObjectId, JoinedObject<'a>>,
+    /// The shared libraries.
+    pub libraries: Vec<SharedLibrary<'a>>,
     /// What came from archives, in order.
     pub extracted: Vec<Extraction>,
     /// What the user should know.
@@ -75,6 +79,7 @@ impl<'a> Extractor<'a> {
             options,
             warnings: Vec::new(),
             joined: Vec::new(),
+            libraries: Vec::new(),
             archives: IndexVec::new(),
             lazies: IndexVec::new(),
         }
@@ -113,6 +118,7 @@ impl<'a> Extractor<'a> {
         Joined {
             binder: self.binder,
             objects: objects.collect(),
+            libraries: self.libraries,
             extracted: self.extracted,
             warnings: self.warnings,
         }
@@ -133,6 +139,14 @@ impl<'a> Extractor<'a> {
                 _ if reader::is_bitcode(input.bytes) => Unsupported::Bitcode,
                 _ => Unsupported::UnknownFile,
             }));
+        }
+        if shared::is_shared_library(input.bytes) {
+            let library = shared::read(name, input.bytes)?;
+            for offered in &library.offered {
+                self.binder.library(offered, name);
+            }
+            self.libraries.push(library);
+            return Ok(());
         }
         let bytes = input.bytes;
         let member = Member { name, bytes };
@@ -323,7 +337,11 @@ impl<'a> Extractor<'a> {
 /// Reads many objects at once, where that is worth a second thread. What is
 /// wrong with one is said when its turn comes.
 fn read_ahead<'a>(inputs: &[Input<'a>]) -> Vec<Option<Result<Object<'a>>>> {
-    let is_object = |input: &Input| input.role != Role::Lazy && input.bytes.starts_with(WASM);
+    let is_object = |input: &Input| {
+        input.role != Role::Lazy
+            && input.bytes.starts_with(WASM)
+            && !shared::is_shared_library(input.bytes)
+    };
     let objects = inputs.iter().filter(|i| is_object(i));
     if objects.map(|i| i.bytes.len()).sum::<usize>() < parallel::INPUT_BYTES {
         return inputs.iter().map(|_| None).collect();

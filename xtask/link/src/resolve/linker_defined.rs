@@ -25,11 +25,12 @@ const ADDRESS: Signature<'static> = Signature::from_encoded(&[0x60, 1, 0x7f, 0])
 /// The same for a 64-bit memory.
 const ADDRESS_64: Signature<'static> = Signature::from_encoded(&[0x60, 1, 0x7e, 0]);
 
-/// Defines what is the linker's whatever the inputs say; gives
-/// `__wasm_call_ctors`.
+/// Defines what is the linker's whatever the inputs say, for a dynamic linker if
+/// `is_dynamic`; gives `__wasm_call_ctors`.
 pub fn define<'a>(
     symbols: &mut SymbolTable<'a>,
     synthetic: &mut IndexVec<SyntheticId, SyntheticFunction<'a>>,
+    is_dynamic: bool,
     options: &Options,
 ) -> SyntheticId {
     let mut function = |name: &str, signature, action| {
@@ -51,7 +52,7 @@ pub fn define<'a>(
         return call_ctors;
     }
     let mut all = vec![(name, kind, Definition::Synthetic(call_ctors))];
-    if options.is_dynamic() {
+    if is_dynamic {
         let name = APPLY_DATA_RELOCS;
         let apply = function(name, Signature::NOTHING, Action::ApplyDataRelocs);
         all.push((name, kind, Definition::Synthetic(apply)));

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Errors, Result};
 use crate::index::{IndexVec, ObjectId};
+use crate::input::shared::SharedLibrary;
 use crate::options::{Options, Panic};
 use crate::resolve::resolution::JoinedObject;
 
@@ -11,16 +12,23 @@ use crate::resolve::resolution::JoinedObject;
 ///
 /// If an object is for another memory, or the options ask for what 64 bits do not
 /// have.
-pub fn is_64(objects: &IndexVec<ObjectId, JoinedObject>, options: &Options) -> Result<bool> {
+pub fn is_64(
+    objects: &IndexVec<ObjectId, JoinedObject>,
+    libraries: &[SharedLibrary],
+    is_dynamic: bool,
+    options: &Options,
+) -> Result<bool> {
     let module_is_64 = options.memory.is_64;
-    let others = objects.iter().filter_map(|joined| {
-        let is_64 = joined.object.is_64.filter(|&is_64| is_64 != module_is_64)?;
-        let origin = joined.object.name.into();
+    let objects = objects.iter().map(|it| (it.object.name, it.object.is_64));
+    let libraries = libraries.iter().map(|it| (it.name, it.is_64));
+    let others = objects.chain(libraries).filter_map(|(name, is_64)| {
+        let is_64 = is_64.filter(|&is_64| is_64 != module_is_64)?;
+        let origin = name.into();
         Some(Error::Machine { origin, is_64 })
     });
     let mut errors: Vec<Error> = others.collect();
     for (is_asked, what) in [
-        (options.is_dynamic(), "dynamic linking"),
+        (is_dynamic, "dynamic linking"),
         (options.panic != Panic::Std, "reports of panics"),
     ] {
         if module_is_64 && is_asked {

@@ -38,6 +38,10 @@ pub fn stub_mismatched_calls(resolution: &mut Resolution, options: &Options) -> 
             if symbol.kind != SymbolKind::Function {
                 continue;
             }
+            if let Some(error) = library_mismatch(resolution, options, at, id, expected)? {
+                errors.push(error);
+                continue;
+            }
             let Some(actual) = resolution.symbol_type(id) else {
                 // Known by option alone so far, as `__wrap_NAME` may be.
                 let symbol = &mut resolution.symbols[id];
@@ -97,6 +101,34 @@ fn mismatch(
         second_type: expected.to_string(),
         second: name_of(resolution, at.object),
     }
+}
+
+/// What is wrong if the object calls a function of a shared library by another type
+/// than that has.
+fn library_mismatch(
+    resolution: &Resolution,
+    options: &Options,
+    at: Within<ObjSymbol>,
+    id: SymbolId,
+    called_as: Signature,
+) -> Result<Option<Error>> {
+    let symbol = &resolution.symbols[id];
+    let library = symbol.library.filter(|_| symbol.is_in_library());
+    let Some((library, actual)) = library.and_then(|it| Some((it.name, it.signature?))) else {
+        return Ok(None);
+    };
+    let object = resolution.object(at.object);
+    let is_same = actual == called_as || !options.check_library_types;
+    if is_same || !is_called(object, at.index)? {
+        return Ok(None);
+    }
+    Ok(Some(Error::SignatureMismatch {
+        symbol: symbol.name.to_string(),
+        first_type: called_as.to_string(),
+        first: Some(object.name.into()),
+        second_type: actual.to_string(),
+        second: library.into(),
+    }))
 }
 
 fn warning(

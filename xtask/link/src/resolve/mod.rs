@@ -20,6 +20,7 @@ pub mod trace;
 
 use crate::error::{Errors, Result};
 use crate::index::IndexVec;
+use crate::input::shared;
 use crate::options::{Input, Options};
 use crate::resolve::extract::{Extractor, Joined};
 use crate::resolve::resolution::Resolution;
@@ -35,7 +36,9 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
     let mut extractor = Extractor::new(options);
     let mut synthetic = IndexVec::new();
     let symbols = &mut extractor.binder.symbols;
-    let call_ctors = linker_defined::define(symbols, &mut synthetic, options);
+    let has_library = inputs.iter().any(|it| shared::is_shared_library(it.bytes));
+    let is_dynamic = options.is_dynamic() || (has_library && !options.is_relocatable());
+    let call_ctors = linker_defined::define(symbols, &mut synthetic, is_dynamic, options);
     extractor.take(inputs)?;
     let destructors = request::by_options(&mut extractor, options)?;
     stubs::apply(&mut extractor, options)?;
@@ -46,10 +49,11 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
     let Joined {
         binder,
         objects,
+        libraries,
         extracted,
         warnings,
     } = extractor.finish();
-    let is_64 = machine::is_64(&objects, options)?;
+    let is_64 = machine::is_64(&objects, &libraries, is_dynamic, options)?;
     if is_64 {
         linker_defined::widen(&mut synthetic);
     }
@@ -62,6 +66,8 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
         call_ctors,
         destructors: None,
         panic_import: None,
+        libraries: libraries.into_iter().map(|library| library.name).collect(),
+        is_dynamic,
         warnings,
         extracted,
         traced: binder.traced,

@@ -11,7 +11,7 @@ use crate::index::{
 };
 use crate::input::object::{Object, ObjectSymbol, Referent};
 use crate::input::relocation::Relocation;
-use crate::origin::SymbolKind;
+use crate::origin::{ObjectName, SymbolKind};
 use crate::resolve::trace::Traced;
 use crate::signature::Signature;
 use crate::symbols::{Definition, SymbolTable, SyntheticFunction};
@@ -62,6 +62,10 @@ pub struct Resolution<'a> {
     pub is_64: bool,
     /// The features of WebAssembly that the module may use.
     pub features: BTreeSet<&'a str>,
+    /// The shared libraries that a dynamic linker is to load with the module.
+    pub libraries: Vec<ObjectName<'a>>,
+    /// Whether the module is for a dynamic linker.
+    pub is_dynamic: bool,
     /// What the user should know.
     pub warnings: Vec<Warning>,
     /// What came from archives, in order.

@@ -8,7 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use wasmparser::{GlobalType, SymbolFlags, TableType};
 
 use crate::index::{Index, IndexVec, LazyId, ObjSymbol, ObjectId, SymbolId, SyntheticId, Within};
-use crate::origin::SymbolKind;
+use crate::origin::{ObjectName, SymbolKind};
 use crate::signature::Signature;
 
 /// An address that the layout decides.
@@ -103,6 +103,17 @@ pub struct Symbol<'a> {
     pub wanted_by: Option<ObjectId>,
     /// The host's: an import even if other options forbid undefined symbols.
     pub is_host: bool,
+    /// The shared library that has it, of no meaning once it is defined.
+    pub library: Option<InLibrary<'a>>,
+}
+
+/// A symbol in a shared library.
+#[derive(Debug, Clone, Copy)]
+pub struct InLibrary<'a> {
+    /// The library.
+    pub name: ObjectName<'a>,
+    /// The type of a function.
+    pub signature: Option<Signature<'a>>,
 }
 
 /// How objects that do not define a symbol import it: what the first of them
@@ -142,12 +153,18 @@ impl<'a> Symbol<'a> {
             import: ImportAs::default(),
             wanted_by: None,
             is_host: false,
+            library: None,
         }
     }
 
     /// Whether something defines it that is part of the link.
     pub fn is_defined(&self) -> bool {
         !matches!(self.definition, Definition::Undefined | Definition::Lazy(_))
+    }
+
+    /// Whether a dynamic linker finds it, in a shared library.
+    pub fn is_in_library(&self) -> bool {
+        self.library.is_some() && !self.is_defined()
     }
 
     /// Whether it is weak.
@@ -279,6 +296,8 @@ pub enum PanicShape {
     Location,
     /// Address and length of a message.
     Message,
+    /// Both words of a `core::fmt::Arguments`, which the host knows.
+    Format,
     /// An index and the length it exceeds.
     Bounds,
     /// No location either.
