@@ -4,9 +4,11 @@
 mod access;
 mod binder;
 mod caller;
+mod clock;
 mod context;
 mod end;
 mod ending;
+mod errno;
 mod exports;
 mod functions;
 mod genkan;

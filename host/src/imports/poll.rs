@@ -1,7 +1,8 @@
 //! WASI's `poll_oneoff`: a guest waits, for a clock or for one of its streams.
 
+use super::clock::now;
+use super::errno::{EBADF, EFAULT, EINVAL, SUCCESS, load, store};
 use super::state::Env;
-use super::wasi::{EBADF, EFAULT, EINVAL, SUCCESS, load, now, store};
 use std::time::Duration;
 use wasmer::RuntimeError;
 

@@ -3,47 +3,23 @@
 //! network: every other function answers that it is not there.
 
 use super::ending::ended;
-use super::poll;
+use super::errno::{
+    EBADF, EFAULT, EINVAL, EIO, ENOSPC, ENOSYS, EPIPE, Errno, SUCCESS, errno, load, store,
+};
 use super::state::{Env, State};
+use super::{clock, poll};
 use crate::backtrace::Trace;
 use crate::types::Error;
 use std::io::Write;
-use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime};
 use wasmer::{Function, FunctionEnv, FunctionType, RuntimeError, Store, Type, Value};
 
 /// The module that guests import them from.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
-pub(super) const SUCCESS: i32 = 0;
-pub(super) const EBADF: i32 = 8;
-pub(super) const EFAULT: i32 = 21;
-pub(super) const EINVAL: i32 = 28;
-const EIO: i32 = 29;
-const ENOSPC: i32 = 51;
-const ENOSYS: i32 = 52;
-const EPIPE: i32 = 64;
-
 /// How many parts a call may write, as Linux has it; and how many bytes, or ask for:
 /// no call keeps the host busy for long.
 const MOST_PARTS: u32 = 1024;
 const MOST_BYTES: u32 = 1 << 20;
-
-pub(super) type Errno = Result<(), i32>;
-
-fn errno(result: Errno) -> i32 {
-    result.err().unwrap_or(SUCCESS)
-}
-
-pub(super) fn store(env: &Env<'_>, at: u32, bytes: &[u8]) -> Errno {
-    env.data().write(at, bytes).map_err(|_| EFAULT)
-}
-
-pub(super) fn load<const N: usize>(env: &Env<'_>, at: u32) -> Result<[u8; N], i32> {
-    let mut bytes = [0; N];
-    env.data().read(at, &mut bytes).map_err(|_| EFAULT)?;
-    Ok(bytes)
-}
 
 macro_rules! functions {
     ($($name:ident = $function:path;)*) => {
@@ -68,8 +44,8 @@ functions! {
     args_get = args_get;
     environ_sizes_get = environ_sizes_get;
     environ_get = environ_get;
-    clock_time_get = clock_time_get;
-    clock_res_get = clock_res_get;
+    clock_time_get = clock::clock_time_get;
+    clock_res_get = clock::clock_res_get;
     poll_oneoff = poll::poll_oneoff;
     random_get = random_get;
     sched_yield = sched_yield;
@@ -313,33 +289,6 @@ fn store_strings(
         bytes = bytes.checked_add(string.len() as u32).ok_or(EFAULT)?;
     }
     Ok(())
-}
-
-/// The real time; or for all other clocks, the time since the process asked first: in
-/// nanoseconds.
-pub(super) fn now(clock: u32) -> Result<u64, i32> {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let now = match clock {
-        0 => SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO),
-        // Not 0: a guest may take that for "never".
-        1..=3 => START.elapsed() + Duration::from_secs(1),
-        _ => return Err(EINVAL),
-    };
-    Ok(now.as_nanos() as u64)
-}
-
-fn clock_time_get(env: Env<'_>, clock: i32, _precision: i64, to: u32) -> i32 {
-    let now = now(clock as u32);
-    errno(now.and_then(|now| store(&env, to, &now.to_le_bytes())))
-}
-
-fn clock_res_get(env: Env<'_>, clock: i32, to: u32) -> i32 {
-    if !(0..=3).contains(&clock) {
-        return EINVAL;
-    }
-    errno(store(&env, to, &1u64.to_le_bytes()))
 }
 
 fn random_get(env: Env<'_>, to: u32, len: u32) -> Result<i32, RuntimeError> {
