@@ -249,3 +249,83 @@ fn a_cache_is_used_the_second_time() {
     assert_eq!(Path::new(cache).read_dir().unwrap().count(), 1);
     std::fs::remove_dir_all(cache).unwrap();
 }
+
+/// A module whose compilation takes more than a second, in a debug build.
+fn large() -> String {
+    let step = "(local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 3)) (i32.const 1)))";
+    let block = format!("(if (i32.and (local.get 0) (i32.const 2)) (then {step}))").repeat(20);
+    let function = format!("(func (param i32) (result i32) {block} (local.get 0))\n");
+    let functions = function.repeat(if cfg!(debug_assertions) { 400 } else { 20_000 });
+    format!("(module {functions} (func (export \"run\") (result i32) (i32.const 5)))")
+}
+
+/// On a terminal, who waits sees for what; anywhere else, nothing is added.
+#[test]
+fn long_compilation_says_so_on_a_terminal_alone() {
+    let module = file("large.wat", large());
+    let (code, stdout, stderr) = host(&[&module, "--invoke", "run"]);
+    assert_eq!((code, &*stdout, &*stderr), (0, "result: 5\n", ""));
+    let command = format!(
+        "{} {module} --invoke run",
+        env!("CARGO_BIN_EXE_genkan-host")
+    );
+    let terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .output();
+    let Ok(output) = terminal else {
+        eprintln!("not tested: there is no `script`, which gives a terminal");
+        return;
+    };
+    let seen = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        seen.contains("\r\u{1b}[K   Compiling large.wat (1 s)"),
+        "{seen:?}"
+    );
+    // It is gone before anything else is printed.
+    assert!(seen.ends_with("\r\u{1b}[Kresult: 5\r\n"), "{seen:?}");
+    let calc = guests::example("calc");
+    let calc = calc.to_str().unwrap();
+    let command = format!(
+        "{} {calc} --data 0,1,2,3 20",
+        env!("CARGO_BIN_EXE_genkan-host")
+    );
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "result: 22\r\n");
+}
+
+#[test]
+fn a_profile_is_written_however_the_guest_ends() {
+    let text = r#"(module
+        (func $busy (param $n i32)
+            (loop (br_if 0 (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+        (func (export "returns") (param i32) (call $busy (local.get 0)))
+        (func (export "traps") (param i32) (call $busy (local.get 0)) unreachable))"#;
+    let module = file("profiled.wat", text);
+    let folded = file("profiled.txt", "");
+    for (function, expected) in [("returns", 0), ("traps", 1)] {
+        let args = [
+            &*module,
+            "--invoke",
+            function,
+            "--profile",
+            &folded,
+            "200000000u32",
+        ];
+        assert_eq!(host(&args).0, expected);
+        let stacks = std::fs::read_to_string(&folded).unwrap();
+        assert!(stacks.contains(&format!("{function};busy ")), "{stacks}");
+    }
+    let args = [&*module, "--invoke", "returns", "--profile", "/", "1"];
+    fails(&args, "cannot write /");
+    assert_eq!(host(&[&*module, "--profile-rate", "5"]).0, 2);
+    assert_eq!(
+        host(&[&*module, "--profile", "x", "--profile-rate", "0"]).0,
+        2
+    );
+}

@@ -17,6 +17,7 @@ use crate::fixtures::{self, Entry};
 use crate::repository::Checkout;
 use genkan::context::Repository as _;
 use genkan::files;
+use genkan::progress::Progress;
 use genkan::shell::{self, Shell};
 use genkan::toolchain::{self, Choice, Toolchain};
 
@@ -37,7 +38,7 @@ struct Variation {
     what: &'static str,
     /// Changes the surroundings, or says why that cannot be done here. The
     /// folder is its own.
-    apply: fn(&mut Surroundings, &Choice, &Path) -> anyhow::Result<()>,
+    apply: Apply,
 }
 
 const VARIATIONS: [Variation; 16] = [
@@ -210,17 +211,19 @@ pub fn reproduce(shell: Shell, checkout: &Checkout, only: &[String]) -> anyhow::
             .filter(|entry| entry.compilers().contains(version))
             .collect();
         let place = place.path().join(version);
+        let builds = guests.len() * (1 + VARIATIONS.len());
+        let progress = Progress::new(shell, "Building", builds);
         let _ = writeln!(table, "rustc {version}, {} guests", guests.len());
-        let usual = build_all(checkout, &guests, choice, &place.join(USUAL), |_, _, _| {
-            Ok(())
-        })?;
+        let all =
+            |folder: &Path, apply| build_all(checkout, &guests, choice, folder, apply, &progress);
+        let usual = all(&place.join(USUAL), |_, _, _| Ok(()))?;
         for variation in &VARIATIONS {
             let folder = place.join(variation.name.replace(' ', "-"));
             shell.status(
                 "Building",
                 format_args!("rustc {version}: {}", variation.name),
             );
-            let outcome = match build_all(checkout, &guests, choice, &folder, variation.apply) {
+            let outcome = match all(&folder, variation.apply) {
                 Err(error) => format!("not done: {error:#}"),
                 Ok(built) => {
                     let differ: Vec<&str> = usual
@@ -260,12 +263,16 @@ pub fn reproduce(shell: Shell, checkout: &Checkout, only: &[String]) -> anyhow::
 /// Objects and modules by name.
 type Bytes = BTreeMap<String, Vec<u8>>;
 
+/// Changes surroundings, as [`Variation::apply`] does.
+type Apply = fn(&mut Surroundings, &Choice, &Path) -> anyhow::Result<()>;
+
 fn build_all(
     checkout: &Checkout,
     guests: &[&Entry],
     choice: &Choice,
     folder: &Path,
-    apply: fn(&mut Surroundings, &Choice, &Path) -> anyhow::Result<()>,
+    apply: Apply,
+    progress: &Progress,
 ) -> anyhow::Result<Bytes> {
     fs::create_dir_all(folder)?;
     let mut surroundings = Surroundings {
@@ -278,7 +285,10 @@ fn build_all(
     apply(&mut surroundings, choice, folder)?;
     let results: Vec<Bytes> = guests
         .par_iter()
-        .map(|entry| build(entry, &surroundings, choice, folder))
+        .map(|entry| {
+            progress.step(&entry.name);
+            build(entry, &surroundings, choice, folder)
+        })
         .collect::<anyhow::Result<_>>()?;
     Ok(results.into_iter().flatten().collect())
 }

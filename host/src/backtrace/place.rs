@@ -25,9 +25,16 @@ pub struct Location {
     pub column: u32,
 }
 
+impl Location {
+    /// File and line, without the column.
+    pub(crate) fn file_and_line(&self) -> String {
+        format!("{}:{}", names::shorter_path(&self.file), self.line)
+    }
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", names::shorter_path(&self.file), self.line)?;
+        f.write_str(&self.file_and_line())?;
         match self.column {
             0 => Ok(()),
             column => write!(f, ":{column}"),

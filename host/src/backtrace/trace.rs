@@ -19,6 +19,9 @@ pub(crate) trait Origin: Send + Sync {
 
     /// The frames of the compiled code at addresses: the innermost, and the outermost.
     fn frames_at(&self, addresses: &Addresses) -> [Vec<RawFrame>; 2];
+
+    /// What the engine calls it: the same for the same module, compiled in the same way.
+    fn name(&self) -> &str;
 }
 
 /// What is known of a stack.
@@ -225,26 +228,16 @@ fn resolve(stack: &Stack) -> Resolved {
     runs.extend((left_out != Some(0)).then_some(Run::Omitted(left_out)));
     runs.extend(stack::fold(&outermost));
 
-    let frames = || {
-        runs.iter().filter_map(|run| match run {
-            Run::Frame(frame) => Some(*frame),
-            _ => None,
-        })
-    };
-    let symbols = Symbols::of(origin.module());
-    let functions = sorted(frames().map(|frame| frame.function));
-    let offsets = sorted(frames().filter_map(|frame| frame.offset));
-    let addresses: Vec<u32> = offsets.iter().map(|at| symbols.address(*at)).collect();
-    let names = symbols.names(&functions);
-    let places = dwarf::locate(&symbols, &addresses);
+    let shown = runs.iter().filter_map(|run| match run {
+        Run::Frame(frame) => Some(*frame),
+        _ => None,
+    });
+    let mut described = describe(origin.module(), &shown.collect::<Vec<_>>()).into_iter();
     let mut entries = Vec::new();
     for run in &runs {
         match *run {
-            Run::Frame(raw) => {
-                let place = raw.offset.and_then(|at| offsets.binary_search(&at).ok());
-                let calls = place.map_or(&[][..], |index| &places[index]);
-                let name = names.get(&raw.function).copied();
-                let frames = frames_at(raw, calls, name, &symbols);
+            Run::Frame(_) => {
+                let frames = described.next().unwrap_or_default();
                 entries.extend(frames.into_iter().map(Entry::Frame));
             }
             Run::Repeated { period, times } => entries.push(Entry::Repeated { period, times }),
@@ -253,6 +246,24 @@ fn resolve(stack: &Stack) -> Resolved {
     }
     mark_runtime(&mut entries);
     Resolved { depth, entries }
+}
+
+/// What a module says of each of these frames: what is inlined there, innermost first, then
+/// the function itself.
+pub(crate) fn describe(module: &[u8], frames: &[RawFrame]) -> Vec<Vec<Frame>> {
+    let symbols = Symbols::of(module);
+    let functions = sorted(frames.iter().map(|frame| frame.function));
+    let offsets = sorted(frames.iter().filter_map(|frame| frame.offset));
+    let addresses: Vec<u32> = offsets.iter().map(|at| symbols.address(*at)).collect();
+    let names = symbols.names(&functions);
+    let places = dwarf::locate(&symbols, &addresses);
+    let described = frames.iter().map(|raw| {
+        let place = raw.offset.and_then(|at| offsets.binary_search(&at).ok());
+        let calls = place.map_or(&[][..], |index| &places[index]);
+        let name = names.get(&raw.function).copied();
+        frames_at(*raw, calls, name, &symbols)
+    });
+    described.collect()
 }
 
 fn sorted(numbers: impl Iterator<Item = u32>) -> Vec<u32> {

@@ -1,9 +1,11 @@
 //! The command line over the library: runs one function of one module.
 
 mod arguments;
+mod waiting;
 
 use crate::engine::{Config, Engine};
 use crate::guest::{Guest, Setup};
+use crate::profile::Profile;
 use crate::regions::Region;
 use crate::rewrite::Checks;
 use crate::types::{Access, Error, Limits, Value};
@@ -69,6 +71,14 @@ struct Options {
     /// Keep compiled modules in this directory, and load them from there.
     #[arg(long, value_name = "DIRECTORY", env = "GENKAN_CACHE")]
     cache: Option<PathBuf>,
+    /// Write where the guest's time goes into this file, as folded stacks; see
+    /// `genkan profile`.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// How many samples a second are taken for --profile.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, requires = "profile",
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    profile_rate: u32,
     /// The function's further arguments, or the program's.
     #[arg(value_name = "ARG", allow_negative_numbers = true)]
     args: Vec<String>,
@@ -110,12 +120,13 @@ fn execute(options: Options) -> Result<ExitCode> {
     };
     let engine = Engine::new(Config {
         cache: options.cache.clone(),
-        checks: Checks::of(&limits),
+        checks: Checks::of(&limits).samples(options.profile.is_some()),
         // Who waits at a terminal ends it there.
         largest: Some(usize::MAX),
         compile_limits: None,
     })?;
-    let module = engine.load(&options.module).map_err(|e| match e {
+    let loaded = waiting::during("Compiling", &name, || engine.load(&options.module));
+    let module = loaded.map_err(|e| match e {
         Error::File { .. } => e.into(),
         e => anyhow::Error::new(e).context(name.clone()),
     })?;
@@ -137,8 +148,13 @@ fn execute(options: Options) -> Result<ExitCode> {
         );
         args.extend(options.args.iter().cloned());
     }
+    let profile = options.profile.as_ref().map(|path| {
+        let period = Duration::from_secs(1) / options.profile_rate;
+        (path, Profile::new(period))
+    });
     let setup = Setup {
         limits,
+        profile: profile.as_ref().map(|(_, profile)| profile.clone()),
         args,
         env: options.env,
         ..Setup::default()
@@ -157,7 +173,13 @@ fn execute(options: Options) -> Result<ExitCode> {
         }
         guest.call(&function, &values)
     };
-    match outcome() {
+    let outcome = outcome();
+    // However it ended.
+    if let Some((path, profile)) = profile {
+        let written = std::fs::write(path, profile.folded());
+        written.with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    match outcome {
         Ok(results) => print(&results),
         Err(Error::Exit { code, .. }) => Ok(exit_code(code)),
         Err(error) => Err(anyhow::Error::new(error).context(name)),

@@ -2,10 +2,11 @@
 
 use super::compiler::{Compiled, Compiler};
 use super::data;
+use super::elements;
 use super::frames;
 use super::plain::plain;
 use super::stack_pointer::StackPointer;
-use crate::backtrace::{Origin, RawFrame};
+use crate::backtrace::{self, Origin, RawFrame};
 use crate::calls::Declarations;
 use crate::rewrite::{self, Added, Checks, Layout, Pass};
 use crate::sys::Image;
@@ -29,7 +30,7 @@ struct Inner {
     /// Its functions that say their types.
     declared: Declarations,
     /// By the numbers of what the pass does.
-    variants: [OnceLock<Variant>; 8],
+    variants: [OnceLock<Variant>; Pass::COUNT],
     /// What its memory begins with, once somebody asked.
     image: OnceLock<Option<Arc<Image>>>,
     /// Where its stack is, once somebody asked.
@@ -110,6 +111,11 @@ impl Origin for VariantOrigin {
     fn frames_at(&self, addresses: &Addresses) -> [Vec<RawFrame>; 2] {
         frames::at(self.name(), addresses)
     }
+
+    fn name(&self) -> &str {
+        let variant = self.module.variant(self.pass).ok();
+        variant.and_then(|it| it.module.name()).unwrap_or_default()
+    }
 }
 
 impl VariantOrigin {
@@ -118,12 +124,6 @@ impl VariantOrigin {
             module: module.clone(),
             pass,
         })
-    }
-
-    /// What the engine calls it.
-    pub(crate) fn name(&self) -> &str {
-        let variant = self.module.variant(self.pass).ok();
-        variant.and_then(|it| it.module.name()).unwrap_or_default()
     }
 }
 
@@ -191,6 +191,15 @@ impl Module {
             Image::new(&segments).ok().map(Arc::new)
         });
         image.clone()
+    }
+
+    /// What the functions are called that its active segments put at these places of its
+    /// first table, as far as it says so.
+    pub(crate) fn names_in_table(&self, places: &[u32]) -> Vec<Option<String>> {
+        let functions = elements::functions(&self.0.bytes, places);
+        let names = backtrace::names(&self.0.bytes, &functions);
+        let name = |function: &Option<u32>| names.get(function.as_ref()?).cloned();
+        functions.iter().map(name).collect()
     }
 
     /// Its stack pointer, if it says which it is.

@@ -5,6 +5,7 @@ use super::setup::Reused;
 use crate::backtrace::Trace;
 use crate::engine::{Module, Variant, VariantOrigin};
 use crate::imports::{Binder, Ended, Exports, Functions, Given, Needs, State};
+use crate::profile::Profile;
 use crate::regions::Space;
 use crate::rewrite::{Checks, Pass};
 use crate::stop::Stop;
@@ -19,6 +20,7 @@ pub(super) struct Recipe {
     pub(super) module: Module,
     pub(super) limits: Limits,
     functions: Functions,
+    profile: Option<Profile>,
     pub(super) checks: Checks,
     pub(super) stop: Arc<Stop>,
 }
@@ -44,6 +46,7 @@ impl Recipe {
             module: module.clone(),
             limits: setup.limits,
             functions: setup.functions,
+            profile: setup.profile,
             checks,
             stop,
         }
@@ -69,6 +72,10 @@ impl Recipe {
         let mut store = Store::new(engine);
         faults::watch(&mut store);
 
+        let samples = self.profile.as_ref().map(|profile| {
+            let origin = VariantOrigin::new(&self.module, variant.pass);
+            profile.samples_of(origin)
+        });
         let state = State {
             space: Arc::clone(&space),
             memory: None,
@@ -76,6 +83,7 @@ impl Recipe {
             stop: Arc::clone(&self.stop),
             counted: self.checks.fuel,
             exports: OnceLock::new(),
+            samples,
             waiting: Vec::new(),
         };
         let env = FunctionEnv::new(&mut store, state);

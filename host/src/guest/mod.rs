@@ -11,6 +11,7 @@ pub use setup::Setup;
 use crate::calls::{Arguments, Results};
 use crate::engine::Module;
 use crate::imports::Function;
+use crate::profile::Profile;
 use crate::regions::Region;
 use crate::rewrite::Checks;
 use crate::stop::{self, Canceller, Stop};
@@ -79,7 +80,9 @@ impl Guest {
         let (setup, mut given) = setup.split();
         let mut checks = Checks::of(&setup.limits);
         checks.interrupt |= stop::inside_of_interruptible();
-        let stop = Stop::new(checks.interrupt, setup.limits.deadline);
+        let checks = checks.samples(setup.profile.is_some()).complete();
+        let period = setup.profile.as_ref().map(Profile::period);
+        let stop = Stop::new(checks.interrupt, setup.limits.deadline, period);
         let recipe = Recipe::new(module, setup, checks, stop);
         let live = recipe.instantiate(&mut given, memory)?;
         Ok(Self { recipe, live })
@@ -218,7 +221,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`Error::Unchecked`] if it was made with neither [`crate::Limits::interruptible`] nor a
-    /// deadline.
+    /// deadline, nor a profile.
     pub fn canceller(&self) -> Result<Canceller, Error> {
         Canceller::new(&self.recipe.stop).ok_or(Error::Unchecked("cancelling"))
     }

@@ -1,6 +1,6 @@
 //! From the engine's errors to ours.
 
-use crate::backtrace::{Frames, Trace};
+use crate::backtrace::{Frames, Origin, Trace};
 use crate::engine::stack_pointer::ran_over;
 use crate::engine::{VariantOrigin, frames};
 use crate::imports::{Cause, Ending};

@@ -2,6 +2,7 @@
 
 use super::captured::Captured;
 use crate::imports::{Functions, Given, Wasi};
+use crate::profile::Profile;
 use crate::types::Limits;
 use std::any::Any;
 use std::fmt;
@@ -14,6 +15,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Functions of yours that it may import.
     pub functions: Functions,
+    /// Where it is noted where the guest's time goes.
+    pub profile: Option<Profile>,
     /// What functions of yours keep of this guest, their [`state`](crate::Cx::state);
     /// `()` if nothing else is said.
     pub state: Box<dyn Any + Send>,
@@ -32,6 +35,7 @@ impl Default for Setup {
         Self {
             limits: Limits::default(),
             functions: Functions::default(),
+            profile: None,
             state: Box::new(()),
             args: vec!["guest".into()],
             env: Vec::new(),
@@ -56,6 +60,7 @@ impl fmt::Debug for Setup {
 pub(super) struct Reused {
     pub(super) limits: Limits,
     pub(super) functions: Functions,
+    pub(super) profile: Option<Profile>,
 }
 
 impl Setup {
@@ -70,6 +75,7 @@ impl Setup {
         let reused = Reused {
             limits: self.limits,
             functions: self.functions,
+            profile: self.profile,
         };
         let user = self.state;
         (reused, Given { wasi, user })
@@ -91,6 +97,13 @@ impl Setup {
     #[must_use]
     pub fn functions(mut self, functions: Functions) -> Self {
         self.functions = functions;
+        self
+    }
+
+    /// Sets [`Setup::profile`].
+    #[must_use]
+    pub fn profile(mut self, profile: &Profile) -> Self {
+        self.profile = Some(profile.clone());
         self
     }
 

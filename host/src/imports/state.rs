@@ -2,6 +2,7 @@
 
 use super::ending::ended;
 use super::exports::Exports;
+use crate::profile::Samples;
 use crate::regions::Space;
 use crate::rewrite::BYTES_OF_FUEL;
 use crate::stop::Stop;
@@ -52,11 +53,27 @@ pub(crate) struct State {
     pub(crate) counted: bool,
     /// The instance's functions, once it is there.
     pub(crate) exports: OnceLock<Arc<Exports>>,
+    /// Where it is noted where it is, if it is made with a profile.
+    pub(crate) samples: Option<Samples>,
     /// The row of a host function's answer, which the guest has yet to fetch.
     pub(crate) waiting: Vec<u8>,
 }
 
 impl State {
+    /// Notes where the guest is, if that is asked; or where its caller is, which it has
+    /// `entered` a function from.
+    pub(super) fn sampled(&self, entered: bool) -> &Self {
+        if let Some(samples) = &self.samples {
+            let ticks = self.stop.take_ticks();
+            if ticks > 0 {
+                samples.add(ticks, entered);
+                // What passed meanwhile is no time of the guest's.
+                self.stop.take_ticks();
+            }
+        }
+        self
+    }
+
     /// Before a host function does some work for its guest: charges fuel for it, and
     /// asks whether the guest may go on.
     pub(super) fn spend(&self, fuel: u32) -> Result<(), RuntimeError> {

@@ -3,9 +3,11 @@
 /// Why a guest calls [`END`]: the argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The host's word is not 0, or the fuel is negative ([`crate::sys::Words`]). The one
-    /// call that returns if there is no reason.
+    /// The host's word is not 0, or the fuel is negative ([`crate::sys::Words`]). A call
+    /// that returns if there is no reason to end.
     Stopped,
+    /// The same, at the beginning of a function: what ran until now is its caller.
+    Entered,
     /// `unreachable`.
     Unreachable,
     /// A bulk instruction's range is not in its memory or data segment.
@@ -15,7 +17,13 @@ pub(crate) enum End {
 }
 
 impl End {
-    const ALL: [Self; 4] = [Self::Stopped, Self::Unreachable, Self::Memory, Self::Table];
+    const ALL: [Self; 5] = [
+        Self::Stopped,
+        Self::Entered,
+        Self::Unreachable,
+        Self::Memory,
+        Self::Table,
+    ];
 
     /// From the argument of a call.
     pub(crate) fn from_code(code: i32) -> Option<Self> {

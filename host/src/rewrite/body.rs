@@ -19,6 +19,13 @@
 //!
 //! An access to a region is one instruction, a call, whether it is inlined or not.
 //!
+//! # Where samples are taken
+//!
+//! For a profile, the host sets the word and wants to know where the guest is, which goes
+//! on then. So what looks at the word calls the host and comes back, and looks are where
+//! functions return as well: what the host learns of is what ran until then, not what
+//! begins.
+//!
 //! # How the guest ends
 //!
 //! By a branch to the function's end, where the host is called: a call within a loop,
@@ -241,6 +248,7 @@ impl Writer<'_> {
             O::Return => {
                 self.charge(at);
                 self.settle(at);
+                self.look_before_return(at);
                 self.live = false;
             }
             O::Unreachable => {
@@ -429,13 +437,27 @@ impl Writer<'_> {
         self.budget = STRETCH;
         self.looks = true;
         if self.plan.checks.interrupt {
-            self.stops = true;
             self.runs.written(self.out.len(), at);
             let depth = self.frames.len() as u32;
             let mut code = InstructionSink::new(&mut self.out);
-            self.plan.emit_word(&mut code);
-            code.br_if(depth);
+            self.stops |= !self.plan.checks.samples;
+            self.plan.emit_stop(&mut code, self.fuel, depth);
         }
+    }
+
+    /// Looks at the host's word for a sample of this function, unless that is a tiny one.
+    fn look_before_return(&mut self, at: usize) {
+        if self.live && self.plan.checks.samples && self.is_looking() {
+            self.copy(at);
+            self.runs.written(self.out.len(), at);
+            let mut code = InstructionSink::new(&mut self.out);
+            self.plan.emit_look(&mut code);
+        }
+    }
+
+    /// Whether it is not a tiny function, as far as it was read.
+    fn is_looking(&self) -> bool {
+        self.plan.checks.interrupt && (self.looks || self.weight > TINY)
     }
 
     /// Counts what was done since the last look as the work of a loop.
@@ -463,8 +485,8 @@ impl Writer<'_> {
                 .i32_const(0)
                 .i32_lt_s()
                 .if_(BlockType::Empty);
-            self.plan.emit_word(&mut code);
-            code.br_if(depth + 1).i32_const(PERIOD).local_set(work);
+            self.plan.emit_stop(&mut code, self.fuel, depth + 1);
+            code.i32_const(PERIOD).local_set(work);
             if !has_params {
                 // From the head on again: one place less where control comes together.
                 code.br(1);
@@ -475,7 +497,7 @@ impl Writer<'_> {
             code.local_get(fuel).i64_const(0).i64_lt_s().br_if(depth);
         }
         if self.out.len() > begins {
-            self.stops = true;
+            self.stops |= !self.plan.checks.samples || self.fuel.is_some();
             self.runs.written(begins, at);
         }
     }
@@ -569,10 +591,11 @@ impl Writer<'_> {
 
     fn finish(self, signature: Signature, entries: u32, locals: &[u8]) -> Code {
         let plan = self.plan;
-        let looks = plan.checks.interrupt && (self.looks || self.weight > TINY);
+        let looks = self.is_looking();
+        let samples = looks && plan.checks.samples;
         let looks_at_fuel = plan.checks.fuel && self.looks;
         let accesses = !self.inlined.is_empty();
-        let stops = self.stops || looks || looks_at_fuel || accesses;
+        let stops = self.stops || looks && !samples || looks_at_fuel || accesses;
         let mut bytes = Vec::with_capacity(self.out.len() + 64);
         let mut added = Vec::new();
         added.extend(self.fuel.map(|_| ValType::I64));
@@ -596,7 +619,9 @@ impl Writer<'_> {
         if stops {
             code.block(BlockType::Empty);
         }
-        if looks {
+        if samples {
+            plan.emit_call(&mut code, None, End::Entered);
+        } else if looks {
             plan.emit_word(&mut code);
             code.br_if(0);
         }
@@ -616,7 +641,7 @@ impl Writer<'_> {
             code.i64_const(0).i64_lt_s().br_if(0);
         }
         // A branch out of the function comes to the end of this block.
-        let wrapped = stops || self.fuel.is_some();
+        let wrapped = stops || samples || self.fuel.is_some();
         if wrapped {
             code.block(signature.results);
         }
@@ -629,6 +654,9 @@ impl Writer<'_> {
         }
         if let Some(fuel) = self.fuel {
             plan.emit_store_fuel(&mut code, fuel);
+        }
+        if samples {
+            plan.emit_look(&mut code);
         }
         if stops {
             code.return_().end();

@@ -10,6 +10,9 @@ pub struct Checks {
     pub interrupt: bool,
     /// Whether it counts what it executes.
     pub fuel: bool,
+    /// Whether it says where it is, for a [`Profile`](crate::Profile). It can be ended then,
+    /// whatever `interrupt` says.
+    pub samples: bool,
 }
 
 impl Checks {
@@ -32,22 +35,38 @@ impl Checks {
         self
     }
 
+    /// Sets [`Checks::samples`].
+    #[must_use]
+    pub fn samples(mut self, samples: bool) -> Self {
+        self.samples = samples;
+        self
+    }
+
     /// Those that these limits need.
     pub fn of(limits: &Limits) -> Self {
         Self {
             interrupt: limits.interruptible || limits.deadline.is_some(),
             fuel: limits.fuel.is_some(),
+            samples: false,
         }
     }
 
-    /// What the module cache calls them.
-    pub(super) fn key(self) -> &'static [u8] {
-        [&b"plain"[..], b"interrupt", b"fuel", b"interrupt and fuel"][self.number()]
+    /// With those that they need themselves.
+    pub(crate) fn complete(mut self) -> Self {
+        self.interrupt |= self.samples;
+        self
     }
 
-    /// From 0 to 3.
+    /// What the module cache calls them.
+    pub(super) fn key(self) -> Vec<u8> {
+        let names = [&b"plain"[..], b"interrupt", b"fuel", b"interrupt and fuel"];
+        let samples: &[u8] = if self.samples { b" and samples" } else { b"" };
+        [names[self.number() % 4], samples].concat()
+    }
+
+    /// From 0 to 7.
     pub(super) fn number(self) -> usize {
-        usize::from(self.interrupt) + 2 * usize::from(self.fuel)
+        usize::from(self.interrupt) + 2 * usize::from(self.fuel) + 4 * usize::from(self.samples)
     }
 
     pub(super) fn any(self) -> bool {

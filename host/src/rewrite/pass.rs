@@ -14,19 +14,22 @@ pub(crate) struct Pass {
 impl Pass {
     pub(crate) fn inlining(checks: Checks) -> Self {
         Self {
-            checks,
+            checks: checks.complete(),
             inline: true,
         }
     }
 
-    /// From 0 to 7.
+    /// How many there are.
+    pub(crate) const COUNT: usize = 16;
+
+    /// From 0 on, below [`Pass::COUNT`].
     pub(crate) fn number(self) -> usize {
-        self.checks.number() + 4 * usize::from(!self.inline)
+        self.checks.number() + 8 * usize::from(!self.inline)
     }
 
     /// What the module cache calls it.
     pub(crate) fn key(self) -> Vec<u8> {
         let inline: &[u8] = if self.inline { b"" } else { b" and calls" };
-        [self.checks.key(), inline].concat()
+        [&self.checks.key(), inline].concat()
     }
 }

@@ -54,10 +54,32 @@ impl Plan {
 
     /// Ends the guest if the host wants that.
     pub(super) fn emit_look(&self, code: &mut InstructionSink<'_>) {
+        self.emit_call(code, None, End::Stopped);
+    }
+
+    /// The same, with what the host has to know: the local that the fuel is in, if it is in
+    /// one, and where the guest is.
+    pub(super) fn emit_call(&self, code: &mut InstructionSink<'_>, fuel: Option<u32>, end: End) {
         self.emit_word(code);
         code.if_(BlockType::Empty);
-        self.emit_end(code, End::Stopped);
-        code.unreachable().end();
+        if let Some(fuel) = fuel {
+            self.emit_store_fuel(code, fuel);
+        }
+        self.emit_end(code, end);
+        if !self.checks.samples {
+            code.unreachable();
+        }
+        code.end();
+    }
+
+    /// Has the guest leave by the block at `depth`, where it is ended, if the host wants
+    /// that; one that is sampled calls the host right here.
+    pub(super) fn emit_stop(&self, code: &mut InstructionSink<'_>, fuel: Option<u32>, depth: u32) {
+        if self.checks.samples {
+            return self.emit_call(code, fuel, End::Stopped);
+        }
+        self.emit_word(code);
+        code.br_if(depth);
     }
 
     /// Pushes the host's word: not 0 if the guest is to end. The load is an atomic one: the

@@ -1,4 +1,4 @@
-//! Ending guests from outside: deadlines, and cancelling.
+//! Ending guests from outside: deadlines, and cancelling. And asking them where they are.
 //!
 //! A guest's code looks at a word of the host's (see `rewrite`), which any thread may
 //! set; nothing ever interrupts the engine. Host functions that work for long look at
@@ -11,6 +11,7 @@ use crate::backtrace::Trace;
 use crate::sys::Words;
 use crate::types::Error;
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const DEADLINE: u32 = 1;
 const CANCELLED: u32 = 2;
 /// One of these happened to the guest that it runs inside of.
 const OUTER: u32 = 4;
+/// Where it is, is asked: no reason to end.
+const SAMPLE: u32 = 8;
 
 /// What there is of one guest to end it by.
 #[derive(Debug)]
@@ -28,6 +31,10 @@ pub(crate) struct Stop {
     /// Whether its code looks at the word.
     interruptible: bool,
     deadline: Option<Duration>,
+    /// How often it is asked where it is.
+    period: Option<Duration>,
+    /// How many periods have passed since it was asked.
+    ticks: AtomicU32,
     /// The guest that runs inside of it now.
     inner: Mutex<Weak<Stop>>,
 }
@@ -44,11 +51,18 @@ pub(crate) fn inside_of_interruptible() -> bool {
 }
 
 impl Stop {
-    pub(crate) fn new(interruptible: bool, deadline: Option<Duration>) -> Arc<Self> {
+    /// Of a guest that is asked where it is once each `period`, if there is one.
+    pub(crate) fn new(
+        interruptible: bool,
+        deadline: Option<Duration>,
+        period: Option<Duration>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             words: Arc::default(),
             interruptible,
             deadline,
+            period,
+            ticks: AtomicU32::new(0),
             inner: Mutex::default(),
         })
     }
@@ -78,8 +92,8 @@ impl Stop {
                 "the deadline of the guest that it runs inside of",
             ));
         }
-        self.words.clear(DEADLINE | OUTER);
-        if self.words.raised() & CANCELLED != 0 {
+        self.words.clear(DEADLINE | OUTER | SAMPLE);
+        if self.raised() & CANCELLED != 0 {
             self.words.clear(CANCELLED);
             return Err(cancelled());
         }
@@ -87,6 +101,18 @@ impl Stop {
             Some(limit) => {
                 let stop = Arc::clone(self);
                 watchdog::watch(limit, move || stop.raise(DEADLINE))?
+            }
+            None => None,
+        };
+        self.take_ticks();
+        let asked = match self.period {
+            Some(period) => {
+                let stop = Arc::clone(self);
+                let ask = move |ticks| {
+                    stop.ticks.fetch_add(ticks, Ordering::Relaxed);
+                    stop.words.raise(SAMPLE);
+                };
+                Some(watchdog::every(period, ask)?)
             }
             None => None,
         };
@@ -98,14 +124,25 @@ impl Stop {
         if let Some(outer) = &outer {
             outer.set_inner(Arc::downgrade(self));
             // It may have happened before.
-            if outer.words.raised() != 0 {
+            if outer.raised() != 0 {
                 self.raise(OUTER);
             }
         }
         Ok(Running {
             outer,
-            _watched: watched,
+            _watched: [watched, asked],
         })
+    }
+
+    /// Why it is to end; 0 while it may go on.
+    fn raised(&self) -> u32 {
+        self.words.raised() & !SAMPLE
+    }
+
+    /// How many periods have passed since it was last asked where it is.
+    pub(crate) fn take_ticks(&self) -> u32 {
+        self.words.clear(SAMPLE);
+        self.ticks.swap(0, Ordering::Relaxed)
     }
 
     fn set_inner(&self, inner: Weak<Stop>) {
@@ -118,7 +155,7 @@ impl Stop {
     /// [`Error::Cancelled`], [`Error::Deadline`]: its own, or of a guest that it runs
     /// inside of.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.words.raised() == 0 {
+        if self.raised() == 0 {
             return Ok(());
         }
         let reason = RUNNING.with_borrow(|running| running.iter().find_map(|stop| stop.reason()));
@@ -127,7 +164,7 @@ impl Stop {
     }
 
     fn reason(&self) -> Option<Error> {
-        match self.words.raised() {
+        match self.raised() {
             bits if bits & CANCELLED != 0 => Some(cancelled()),
             bits if bits & DEADLINE != 0 => Some(Error::Deadline {
                 limit: self.deadline.unwrap_or_default(),
@@ -162,7 +199,7 @@ impl Stop {
 /// A guest runs; dropped when it has ended.
 pub(crate) struct Running {
     outer: Option<Arc<Stop>>,
-    _watched: Option<watchdog::Watched>,
+    _watched: [Option<watchdog::Watched>; 2],
 }
 
 impl Drop for Running {
@@ -202,8 +239,8 @@ mod tests {
 
     #[test]
     fn what_ends_the_outer_guest_ends_the_inner_one() {
-        let outer = Stop::new(true, Some(Duration::from_secs(600)));
-        let inner = Stop::new(true, None);
+        let outer = Stop::new(true, Some(Duration::from_secs(600)), None);
+        let inner = Stop::new(true, None, None);
         let running = outer.enter().unwrap();
         {
             let _running = inner.enter().unwrap();
@@ -225,7 +262,7 @@ mod tests {
 
     #[test]
     fn cancelling_comes_before_the_call() {
-        let stop = Stop::new(true, None);
+        let stop = Stop::new(true, None, None);
         Canceller::new(&stop).unwrap().cancel();
         assert!(matches!(stop.enter().err(), Some(Error::Cancelled(_))));
         assert!(stop.enter().is_ok());
@@ -233,10 +270,10 @@ mod tests {
 
     #[test]
     fn one_that_cannot_be_ended_runs_inside_of_none_that_can() {
-        let plain = Stop::new(false, None);
+        let plain = Stop::new(false, None, None);
         assert!(Canceller::new(&plain).is_none());
         let _outermost = plain.enter().unwrap();
-        let _outer = Stop::new(true, None).enter().unwrap();
+        let _outer = Stop::new(true, None, None).enter().unwrap();
         assert!(matches!(plain.enter().err(), Some(Error::Unchecked(_))));
     }
 }

@@ -47,10 +47,10 @@ struct Stack {
 }
 
 impl Stack {
-    fn with_room() -> Self {
+    fn with_room(each_end: usize) -> Self {
         Self {
-            innermost: Vec::with_capacity(EACH_END),
-            outermost: Vec::with_capacity(EACH_END),
+            innermost: Vec::with_capacity(each_end),
+            outermost: Vec::with_capacity(each_end),
             ..Self::default()
         }
     }
@@ -110,6 +110,11 @@ impl Stack {
 
 /// What called the host's function that calls this.
 pub(crate) fn callers() -> Addresses {
+    callers_within(EACH_END)
+}
+
+/// The same, with so many frames at each end at most.
+pub(crate) fn callers_within(each_end: usize) -> Addresses {
     let mut innermost = Vec::new();
     let mut frame_pointer = None;
     let mut guests = false;
@@ -128,7 +133,7 @@ pub(crate) fn callers() -> Addresses {
         whole = innermost.len() < MOST_UNWOUND;
         whole
     });
-    let mut stack = Stack::with_room();
+    let mut stack = Stack::with_room(each_end);
     innermost
         .into_iter()
         .for_each(|address| stack.push(address));
@@ -158,7 +163,9 @@ thread_local! {
 /// needed.
 pub(super) fn make_room() {
     let stack = STOPPED.take();
-    STOPPED.set(Some(stack.unwrap_or_else(|| Box::new(Stack::with_room()))));
+    STOPPED.set(Some(
+        stack.unwrap_or_else(|| Box::new(Stack::with_room(EACH_END))),
+    ));
 }
 
 /// The frames that the last fault on this thread noted, if nobody has asked for them.

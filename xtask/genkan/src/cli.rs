@@ -15,7 +15,7 @@ use crate::compile::Settings;
 use crate::context::Context;
 use crate::guest::Guest;
 use crate::shell::{self, Color, Shell};
-use crate::{cargo, diff, files, inspect, new, run, toolchain, wat, watch};
+use crate::{cargo, diff, files, inspect, new, profile, run, toolchain, wat, watch};
 
 /// Builds WebAssembly guests from Rust, and runs them, with no tool outside Rust.
 #[derive(Debug, Parser)]
@@ -127,6 +127,24 @@ Examples:
 
 Exit codes: 0 the guest ended well; 1 it did not; 2 the command line is wrong; a program's own.";
 
+/// What follows the help of `profile`.
+const PROFILE_HELP: &str = "\
+GUEST and what follows `--` are as for `run`. The flame graph is a file for a browser: a box's width
+is the share of the time that was spent in a function, on top of what called it. Click to zoom,
+Ctrl-F to search. Build with -g to see what is inlined, and lines.
+
+Samples are taken by checks in the guest's own code: where functions begin and return, where loops
+begin again, once some thousand instructions are done. The time of a host function, and of a function
+of a few instructions, is its caller's. Time to compile is not in it.
+
+Examples:
+  genkan profile                                the package here, into NAME.svg
+  genkan profile sum.rs -g -- --data 5,6,7      with lines
+  genkan profile guest.wasm --folded - | less   as folded stacks, for other tools
+
+Exit codes: as for `run`, and 1 where no sample was taken; what the guest did before it failed is
+drawn.";
+
 /// The commands that `cargo xtask` has as well.
 #[derive(Debug, Subcommand)]
 pub enum Shared {
@@ -135,6 +153,9 @@ pub enum Shared {
         after_help = "Example: genkan watch guest.rs -- --data 1,2,3 4\n\nEnd it with Ctrl-C. A guest that still runs when its source changes is ended."
     )]
     Watch(Box<RunArgs>),
+    /// Build and run a guest, and draw where its time goes
+    #[command(after_help = PROFILE_HELP)]
+    Profile(Box<ProfileArgs>),
     /// Show an object or a module as text
     #[command(after_help = "Example: genkan wat guest.wasm | less")]
     Wat {
@@ -223,6 +244,24 @@ pub struct RunArgs {
     /// Arguments of the host
     #[arg(last = true, value_name = "HOST ARGS")]
     host: Vec<OsString>,
+}
+
+/// What to profile, and what to make of it.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// What to run
+    #[command(flatten)]
+    run: RunArgs,
+    /// Draw the flame graph here [default: NAME.svg in the current folder]; - is stdout
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Write folded stacks here, instead of drawing if there is no --svg; - is stdout
+    #[arg(long, value_name = "FILE")]
+    folded: Option<PathBuf>,
+    /// How many samples a second
+    #[arg(long, value_name = "COUNT", default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: u32,
 }
 
 /// What to show of a module, and how.
@@ -431,6 +470,29 @@ pub fn execute(
         Shared::Watch(arguments) => {
             let (request, _) = arguments.build.request(context)?;
             watch::watch(context, &request, &arguments.host)?;
+        }
+        Shared::Profile(arguments) => {
+            let ProfileArgs {
+                run,
+                svg,
+                folded,
+                rate,
+            } = *arguments;
+            let stdout = |path: &Option<PathBuf>| path.as_deref().is_some_and(files::is_stdio);
+            if stdout(&svg) && stdout(&folded) {
+                let problem = "--svg and --folded cannot both be stdout";
+                cli.error(clap::error::ErrorKind::ArgumentConflict, problem)
+                    .exit();
+            }
+            let (build, _) = run.build.request(context)?;
+            let request = profile::Request {
+                build,
+                arguments: run.host,
+                rate,
+                svg,
+                folded,
+            };
+            return profile::profile(context, request);
         }
         Shared::Wat { file, output } => {
             let text = wat::text(&file)?;

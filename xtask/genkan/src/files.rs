@@ -104,6 +104,17 @@ fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     }
 }
 
+/// Finds out before long work whether [`write()`] can write to `path`, and writes nothing.
+/// Missing folders are made.
+pub fn check_place(path: &Path) -> anyhow::Result<()> {
+    let context = || format!("cannot write {}", path.display());
+    anyhow::ensure!(!path.is_dir(), "{}: it is a folder", context());
+    match Place::of(path) {
+        Place::Device => Ok(()),
+        Place::File(target) => beside(&target, 0o666).map(drop).with_context(context),
+    }
+}
+
 /// What a path leads to.
 enum Place {
     /// A regular file, there or not. A symbolic link stays one: this is what

@@ -21,6 +21,8 @@ pub mod libraries;
 pub mod linker_file;
 pub mod new;
 pub mod package;
+pub mod profile;
+pub mod progress;
 pub mod run;
 pub mod shell;
 pub mod source;

@@ -88,6 +88,12 @@ impl Job {
         })
     }
 
+    /// With further options of the host's, before those that it has.
+    pub fn with(mut self, options: impl IntoIterator<Item = OsString>) -> Self {
+        self.arguments.splice(0..0, options);
+        self
+    }
+
     #[cfg(feature = "host")]
     fn run_here(self, context: &Context<'_>) -> ExitCode {
         let mut words = vec![OsString::from(format!("{} run", context.program()))];

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::progress;
+
 /// `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Color {
@@ -127,8 +129,10 @@ pub fn error(what: impl Display) {
 }
 
 fn line(style: Style, word: &str, what: impl Display) {
-    // Nobody may be reading; there is nobody to tell, then.
-    let _ = writeln!(anstream::stderr(), "{style}{word}{style:#} {what}");
+    progress::above(|| {
+        // Nobody may be reading; there is nobody to tell, then.
+        let _ = writeln!(anstream::stderr(), "{style}{word}{style:#} {what}");
+    });
 }
 
 /// Writes a command's result to stdout. Its reader may leave early (`| head`):

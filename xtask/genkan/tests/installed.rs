@@ -402,3 +402,110 @@ fn watch_ends_a_guest_that_never_ends() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// Does for a while in one function three times what it does in another.
+const BUSY: &str = "use std::hint::black_box;
+#[inline(never)] fn spin(n: u32) -> u32 { (0..n).fold(1, |x, n| black_box(x ^ n)) }
+#[inline(never)] fn three(n: u32) -> u32 { black_box(spin(black_box(3) * n)) }
+#[inline(never)] fn one(n: u32) -> u32 { black_box(spin(n)) }
+#[no_mangle] pub extern \"C\" fn run(n: u32) -> u32 { three(n) + one(n) }
+#[no_mangle] pub extern \"C\" fn ends(n: u32) -> u32 { let _ = spin(n); panic!(\"enough\") }
+";
+
+#[test]
+#[cfg_attr(not(feature = "host"), ignore = "genkan is built without its host")]
+fn a_profile_is_drawn_and_written() {
+    let user = User::new();
+    user.writes("busy.rs", BUSY);
+    let run = ["--", "--invoke", "run", "30000000u32"];
+    let with = |options: &[&'static str]| [&["profile", "busy.rs"], options, &run].concat();
+
+    // What is on stdout is stacks alone.
+    let (folded, err) = user.does(&with(&["--folded", "-"]));
+    assert!(err.contains("result: "), "{err}");
+    let samples = |part: &str| -> u64 {
+        let lines = folded.lines().map(|line| line.rsplit_once(' ').unwrap());
+        lines
+            .filter(|(stack, _)| stack.split(';').any(|name| name == part))
+            .map(|(_, samples)| samples.parse::<u64>().unwrap())
+            .sum()
+    };
+    let [three, one] = ["busy::three", "busy::one"].map(samples);
+    assert!(one > 10 && (2..5).contains(&(three / one)), "{folded}");
+    assert!(!user.path("busy.svg").exists());
+
+    // A flame graph by itself, and where it is said.
+    let (_, err) = user.does(&with(&[]));
+    assert!(err.contains("Drew busy.svg ("), "{err}");
+    let svg = std::fs::read_to_string(user.path("busy.svg")).unwrap();
+    assert!(svg.starts_with("<?xml") && svg.contains("<title>busy::three ("));
+    user.does(&with(&["-g", "--svg", "a/b.svg", "--folded", "a/b.txt"]));
+    let svg = std::fs::read_to_string(user.path("a/b.svg")).unwrap();
+    let folded = std::fs::read_to_string(user.path("a/b.txt")).unwrap();
+    for text in [&svg, &folded] {
+        assert!(text.contains("busy.rs:2"), "{text}");
+    }
+    let (svg, _) = user.does(&with(&["--svg", "-", "--rate", "200"]));
+    assert!(svg.starts_with("<?xml") && svg.contains(" samples, 200 a second"));
+
+    // What the guest did before it failed.
+    let arguments = [
+        "profile", "busy.rs", "--folded", "f.txt", "--", "--invoke", "ends",
+    ];
+    let message = user.command_in("", &[&arguments[..], &["30000000u32"]].concat());
+    let output = { message }.output().unwrap();
+    let (_, err) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(
+        err.contains("guest panicked at busy.rs:6") && err.contains("Wrote f.txt"),
+        "{err}"
+    );
+    let folded = std::fs::read_to_string(user.path("f.txt")).unwrap();
+    assert!(folded.contains("ends;busy::spin "), "{folded}");
+}
+
+#[test]
+#[cfg_attr(not(feature = "host"), ignore = "genkan is built without its host")]
+fn a_profile_of_nothing_says_what_to_do() {
+    let user = User::new();
+    let message = user.fails(1, &["profile"]);
+    assert!(message.contains("no package"), "{message}");
+    let message = user.fails(1, &["profile", "absent.wasm"]);
+    assert!(message.contains("absent.wasm"), "{message}");
+    user.writes("n.rs", number(7));
+    let output = user.command_in("", &["profile", "n.rs"]).output().unwrap();
+    let (out, err) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{out}{err}");
+    assert!(err.contains("no sample of n was taken"), "{err}");
+    assert!(err.contains("--rate"), "{err}");
+    assert!(!user.path("n.svg").exists());
+    // The host's own refusals.
+    user.writes("busy.rs", BUSY);
+    let arguments = ["profile", "busy.rs", "--", "--invoke", "absent"];
+    let output = user.command_in("", &arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(texts(&output).1.contains("absent"));
+    // Before anything is built or run.
+    user.writes("folder/file", "");
+    for place in ["folder", "folder/file/x.svg"] {
+        let message = user.fails(1, &["profile", "busy.rs", "--svg", place]);
+        assert!(
+            message.contains(&format!("cannot write {place}")),
+            "{message}"
+        );
+        assert!(!message.contains("result"), "{message}");
+    }
+    for rate in ["0", "10001", "fast"] {
+        user.fails(2, &["profile", "busy.rs", "--rate", rate]);
+    }
+    user.fails(2, &["profile", "busy.rs", "--svg", "-", "--folded", "-"]);
+}
+
+#[test]
+#[cfg_attr(feature = "host", ignore = "genkan is built with its host")]
+fn without_a_host_a_profile_is_refused() {
+    let user = User::new();
+    user.writes("n.rs", number(7));
+    let message = user.fails(1, &["profile", "n.rs"]);
+    assert!(message.contains("without its host"), "{message}");
+}

@@ -14,6 +14,7 @@ use wait4::Wait4 as _;
 
 use genkan::context::Repository as _;
 use genkan::files;
+use genkan::progress::Progress;
 use genkan::shell::{self, Shell};
 use genkan::toolchain::{self, Toolchain};
 use genkan_link::{Input, Options, Role};
@@ -153,10 +154,13 @@ pub fn measure_all(
     let Inputs { jobs, mut skipped } = serde_json::from_slice(&files::read(inputs)?)?;
     let linkers = linkers(&toolchain()?, &mut skipped)?;
     let mut rows = Vec::new();
+    let progress = Progress::new(shell, "Measuring", jobs.len());
     for job in &jobs {
         shell.status("Measuring", &job.name);
+        progress.step(&job.name);
         rows.push(measure(job, &linkers, &mut skipped)?);
     }
+    drop(progress);
     let in_process_us = in_process(&jobs[0])?;
     let results = Results {
         in_process_us,
