@@ -83,7 +83,7 @@ impl<T: Number> RegionVec<T> {
     pub fn extend_from_slice(&mut self, numbers: &[T]) -> Result<(), Error> {
         let end = self.len.saturating_add(numbers.len());
         if end > self.capacity() {
-            let most = MAX_REGION_LEN as usize / size_of::<T>();
+            let most = MAX_REGION_LEN / size_of::<T>();
             let mut larger = buffer::<T>(end.max((2 * self.len).min(most)))?;
             let bytes: &[u8] = bytemuck::cast_slice(self);
             larger.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
