@@ -106,7 +106,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         source: Source::Host,
         doc: "Ends the guest, which panicked: the message and the source file are texts in its memory, or \
               0; `index` and `len` are those of an index out of bounds, or -1; -2 if an allocation \
-              failed. The linker inserts the call.",
+              failed; -3 if `message` and `message_len` are both words of a `core::fmt::Arguments` of Rust 1.95 \
+              to 1.97. The linker inserts the call.",
     },
     Function {
         module: "genkan",

@@ -38,7 +38,7 @@ pub use guest::{Captured, Guest, Setup};
 pub use imports::{Caller, Cx, Function, Functions, HostFunction, HostResult};
 pub use pool::{Pool, PoolLimits, Pooled};
 pub use profile::Profile;
-pub use regions::Region;
+pub use regions::{Number, Region, RegionVec};
 pub use rewrite::Checks;
 pub use stop::Canceller;
 pub use sys::{Atomic, Atomics, Slice, SliceMut};

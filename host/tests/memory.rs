@@ -3,7 +3,7 @@
 mod guests;
 
 use genkan_host::{
-    Access, Engine, Error, Guest, Pointer, PointerError, PointerProblem, Region, Value,
+    Access, Engine, Error, Guest, Pointer, PointerError, PointerProblem, Region, RegionVec, Value,
 };
 
 /// Every function that a guest can import for the host's memory, passed on.
@@ -587,4 +587,45 @@ fn a_guest_with_many_regions() {
     ));
     drop(big);
     guest.grant(&others[2], Access::Read).unwrap();
+}
+
+/// Numbers that the host collects are where guests see them, and nothing else is there.
+#[test]
+fn a_vector_becomes_a_region() {
+    let mut numbers = RegionVec::<u32>::with_capacity(3).unwrap();
+    assert!(numbers.capacity() >= 3 && numbers.is_empty());
+    for n in 0..5000u32 {
+        numbers.push(n).unwrap();
+    }
+    numbers.extend_from_slice(&[7; 3000]).unwrap();
+    assert_eq!(numbers.len(), 8000);
+    numbers[10] = 0xa1b2_c3d4;
+    numbers.truncate(1001);
+    let place = numbers.as_ptr();
+    let region = numbers.into_region().unwrap();
+    assert_eq!(region.len(), 4004);
+    assert_eq!(region.as_slice().unwrap().as_ptr(), place.cast());
+    for mut guest in both() {
+        guest.grant(&region, Access::Read).unwrap();
+        let pointer = region.pointer();
+        let read = |guest: &mut Guest, at: u32| {
+            let args = values([i64::from(at)], pointer);
+            guests::call::<i32>(guest, "read_u32", &args)
+        };
+        assert_eq!(read(&mut guest, 40).unwrap() as u32, 0xa1b2_c3d4);
+        assert_eq!(read(&mut guest, 4000).unwrap(), 1000);
+        assert!(matches!(
+            problem(read(&mut guest, 4001)),
+            PointerProblem::OutOfBounds { .. }
+        ));
+        // What was behind the end is in its last page, which a window shows.
+        let args = [pointer.into(), Value::I32(4004), Value::I32(0)];
+        let address: i32 = guest.call("map", &args).unwrap();
+        let behind = guest.call::<i32>("load", &[(address + 4004).into()]);
+        assert_eq!(behind.unwrap(), 0);
+    }
+    let empty = RegionVec::<u64>::with_capacity(0).unwrap();
+    assert_eq!(empty.into_region().unwrap().len(), 0);
+    let error = RegionVec::<u64>::with_capacity(usize::MAX).unwrap_err();
+    assert!(matches!(error, Error::RegionTooLarge(_)), "{error:?}");
 }

@@ -3,7 +3,8 @@
 mod guests;
 
 use genkan::build_guest::PanicMode;
-use genkan_host::{Captured, Error, Guest, Setup, Value};
+use genkan_host::{Captured, Engine, Error, Functions, Guest, Limits, Setup, Value};
+use std::time::{Duration, Instant};
 
 /// Runs a program; what it printed, said on stderr, and ended in.
 fn run(
@@ -128,6 +129,15 @@ fn wild_addresses_are_error_numbers() {
         ("fd_write", "i32 i32 i32 i32", vec![1, 65_532, 1, 0]),
         ("fd_write", "i32 i32 i32 i32", vec![1, 0, -1, 0]),
         ("fd_write", "i32 i32 i32 i32", vec![1, 0, 0, -1]),
+        ("fd_read", "i32 i32 i32 i32", vec![0, -8, 1, 0]),
+        ("fd_read", "i32 i32 i32 i32", vec![0, 65_532, 1, 0]),
+        ("fd_read", "i32 i32 i32 i32", vec![0, 0, -1, 0]),
+        ("fd_read", "i32 i32 i32 i32", vec![0, 0, 0, -1]),
+        ("poll_oneoff", "i32 i32 i32 i32", vec![0, 0, 0, 0]),
+        ("poll_oneoff", "i32 i32 i32 i32", vec![0, 0, -1, 0]),
+        ("poll_oneoff", "i32 i32 i32 i32", vec![-48, 0, 2, 0]),
+        ("poll_oneoff", "i32 i32 i32 i32", vec![0, 65_520, 1, 0]),
+        ("poll_oneoff", "i32 i32 i32 i32", vec![0, 100, 1, -1]),
         ("args_get", "i32 i32", vec![-1, -1]),
         ("args_sizes_get", "i32 i32", vec![65_533, 0]),
         ("environ_sizes_get", "i32 i32", vec![0, 65_533]),
@@ -164,10 +174,194 @@ fn what_is_not_there_says_so() {
                 (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
                     (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 0)))
             (func (export "read") (result i32)
-                (call $read (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))))"#,
+                (call $read (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0))))"#,
     );
     assert_eq!(guest.call::<i32>("open", &[]).unwrap(), 52);
     assert_eq!(guest.call::<i32>("read", &[]).unwrap(), 8);
+}
+
+#[test]
+fn a_program_reads_its_standard_input() {
+    let path = guests::rust(
+        "reads_stdin",
+        r#"use std::io::{BufRead, Read};
+        fn main() {
+            let mut stdin = std::io::stdin().lock();
+            let mut line = String::new();
+            stdin.read_line(&mut line).unwrap();
+            let mut rest = Vec::new();
+            stdin.read_to_end(&mut rest).unwrap();
+            let sum: u64 = rest.iter().map(|byte| u64::from(*byte)).sum();
+            println!("{line:?} {} {sum}", rest.len());
+        }"#,
+    );
+    let module = guests::load(&path);
+    let mut input = b"first line\n".to_vec();
+    input.resize(300_011, 7);
+    let printed = Captured::new(1000);
+    let setup = Setup::new()
+        .stdin(std::io::Cursor::new(input))
+        .capture(&printed);
+    let mut guest = Guest::with(&module, setup).unwrap();
+    guest.call::<()>("_start", &[]).unwrap();
+    let expected = format!("{:?} 300000 2100000\n", "first line\n");
+    assert_eq!(String::from_utf8(printed.stdout()).unwrap(), expected);
+    // Nothing is there if nothing is given, and an error is one.
+    let setup = Setup::new().capture(&printed);
+    let mut guest = Guest::with(&module, setup).unwrap();
+    guest.call::<()>("_start", &[]).unwrap();
+    struct Broken;
+    impl std::io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("broken"))
+        }
+    }
+    let setup = Setup::new().stdin(Broken).capture(&printed);
+    let mut guest = Guest::with(&module, setup).unwrap();
+    assert!(guest.call::<()>("_start", &[]).is_err());
+}
+
+#[test]
+fn a_program_sleeps() {
+    let path = guests::rust(
+        "sleeps",
+        r#"use std::time::{Duration, Instant};
+        fn main() {
+            let millis = std::env::args().nth(1).unwrap().parse().unwrap();
+            let start = Instant::now();
+            std::thread::sleep(Duration::from_millis(millis));
+            assert!(start.elapsed() >= Duration::from_millis(millis));
+            println!("awake");
+        }"#,
+    );
+    let module = guests::load(&path);
+    let sleep = |millis: &str, limits: Limits| {
+        let printed = Captured::new(100);
+        let setup = Setup::new().args(["sleeps", millis]).limits(limits);
+        let mut guest = Guest::with(&module, setup.capture(&printed)).unwrap();
+        let start = Instant::now();
+        let outcome = guest.call::<()>("_start", &[]);
+        (outcome, start.elapsed(), printed.stdout())
+    };
+    for millis in [0, 1, 30] {
+        let (outcome, took, printed) = sleep(&millis.to_string(), Limits::new());
+        outcome.unwrap();
+        assert!(took >= Duration::from_millis(millis));
+        assert_eq!(printed, b"awake\n");
+    }
+    let limits = Limits::new().deadline(Duration::from_millis(50));
+    let (outcome, took, printed) = sleep("1000000000", limits);
+    assert!(
+        matches!(outcome, Err(Error::Deadline { .. })),
+        "{outcome:?}"
+    );
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(printed, b"");
+}
+
+/// What it waits for, in each way that WASI has: the events that there are then.
+#[test]
+fn a_guest_waits_for_what_comes_first() {
+    let mut guest = guests::wat(
+        r#"(module (import "wasi_snapshot_preview1" "poll_oneoff"
+                (func $poll (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "clock_time_get"
+                (func $now (param i32 i64 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "now") (result i64)
+                (drop (call $now (i32.const 0) (i64.const 0) (i32.const 0)))
+                (i64.load (i32.const 0)))
+            ;; The subscription at this index.
+            (func (export "clock") (param $i i32) (param $id i32) (param $timeout i64) (param $flags i32)
+                (local $at i32)
+                (local.set $at (i32.mul (local.get $i) (i32.const 48)))
+                (i64.store (local.get $at) (i64.extend_i32_u (i32.add (local.get $i) (i32.const 100))))
+                (i32.store8 offset=8 (local.get $at) (i32.const 0))
+                (i32.store offset=16 (local.get $at) (local.get $id))
+                (i64.store offset=24 (local.get $at) (local.get $timeout))
+                (i32.store offset=40 (local.get $at) (local.get $flags)))
+            (func (export "stream") (param $i i32) (param $kind i32) (param $fd i32)
+                (local $at i32)
+                (local.set $at (i32.mul (local.get $i) (i32.const 48)))
+                (i64.store (local.get $at) (i64.extend_i32_u (i32.add (local.get $i) (i32.const 100))))
+                (i32.store8 offset=8 (local.get $at) (local.get $kind))
+                (i32.store offset=16 (local.get $at) (local.get $fd)))
+            ;; How many events there are, or 1000 and an error number.
+            (func (export "poll") (param $count i32) (result i32)
+                (local $errno i32)
+                (local.set $errno (call $poll
+                    (i32.const 0) (i32.const 1024) (local.get $count) (i32.const 4096)))
+                (if (result i32) (local.get $errno)
+                    (then (i32.add (i32.const 1000) (local.get $errno)))
+                    (else (i32.load (i32.const 4096)))))
+            ;; Of an event: whose it is, its error, its kind.
+            (func (export "event") (param $i i32) (result i64 i32 i32)
+                (local.set $i (i32.mul (local.get $i) (i32.const 32)))
+                (i64.load offset=1024 (local.get $i))
+                (i32.load16_u offset=1032 (local.get $i))
+                (i32.load8_u offset=1034 (local.get $i))))"#,
+    );
+    let mut call = |name: &str, args: &[Value]| guest.call::<Vec<Value>>(name, args).unwrap();
+    let int = Value::I32;
+    let hour = Value::I64(3_600_000_000_000);
+    let event = |whose: i64, errno: i32, kind: i32| vec![Value::I64(whose), int(errno), int(kind)];
+    // Two clocks: the first is over.
+    call("clock", &[int(0), int(1), hour, int(0)]);
+    call("clock", &[int(1), int(1), Value::I64(20_000_000), int(0)]);
+    let start = Instant::now();
+    assert_eq!(call("poll", &[int(2)]), [int(1)]);
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    assert_eq!(call("event", &[int(0)]), event(101, 0, 0));
+    // At a moment of the real clock's: one that has been, and one that comes.
+    for ahead in [-1_000_000_000, 20_000_000] {
+        let Value::I64(now) = call("now", &[])[0] else {
+            panic!("it is an i64");
+        };
+        call("clock", &[int(0), int(0), Value::I64(now + ahead), int(1)]);
+        assert_eq!(call("poll", &[int(1)]), [int(1)]);
+        assert_eq!(call("event", &[int(0)]), event(100, 0, 0));
+    }
+    // Streams are there at once; and what is wrong is said of that alone.
+    call("clock", &[int(0), int(1), hour, int(0)]);
+    for (kind, fd, errno) in [
+        (2, 1, 0),
+        (2, 2, 0),
+        (1, 0, 0),
+        (1, 1, 8),
+        (2, 3, 8),
+        (3, 0, 28),
+    ] {
+        call("stream", &[int(1), int(kind), int(fd)]);
+        assert_eq!(call("poll", &[int(2)]), [int(1)]);
+        assert_eq!(call("event", &[int(0)]), event(101, errno, kind));
+    }
+    call("clock", &[int(0), int(9), hour, int(0)]);
+    assert_eq!(call("poll", &[int(1)]), [int(1)]);
+    assert_eq!(call("event", &[int(0)]), event(100, 28, 0));
+}
+
+#[test]
+fn what_is_not_there_is_listed() {
+    let module = Engine::default().compile(
+        br#"(module
+            (import "wasi_snapshot_preview1" "path_open"
+                (func (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_read" (func (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "sock_accept" (func (param i32 i32 i32) (result i32)))
+            (memory (export "memory") 1))"#,
+    );
+    let module = module.unwrap();
+    let mut functions = Functions::default();
+    assert_eq!(functions.absent(&module), ["path_open", "sock_accept"]);
+    functions.add("wasi_snapshot_preview1", "path_open", |_, _| {
+        Ok(vec![Value::I32(52)])
+    });
+    assert_eq!(functions.absent(&module), ["sock_accept"]);
+    let hello = guests::load(&guests::rust(
+        "prints",
+        "fn main() { println!(\"hello\"); }",
+    ));
+    assert_eq!(Functions::default().absent(&hello), [""; 0]);
 }
 
 /// As a full disk would: the guest is told, and what fits is there.

@@ -8,7 +8,10 @@ use std::process::Command;
 
 use genkan::toolchain;
 use linkers::forge::archive;
-use wasmi::{Config, Engine, Linker, Module, Store};
+use wasmi::{
+    Caller, Config, Engine, Error, Extern, ExternType, Func, Global, Linker, Memory,
+    MemoryTypeBuilder, Module, Ref, Store, Table, TableType, Val,
+};
 use xtask::clang;
 
 const A: &str = r#"
@@ -160,5 +163,109 @@ fn objects_for_memories_of_two_widths_do_not_mix() {
             "{text} is not in:\n{}",
             ran.stderr
         );
+    }
+}
+
+/// What `test` of a position-independent module returns, where a dynamic linker that
+/// finds nothing else puts it.
+fn run_placed(what: &str, module: &[u8]) -> i64 {
+    linkers::validate(what, module);
+    let mut config = Config::default();
+    config.wasm_memory64(true);
+    let engine = Engine::new(&config);
+    let module = Module::new(&engine, module).unwrap();
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    for import in module.imports() {
+        let item: Extern = match import.ty() {
+            ExternType::Memory(_) => {
+                let mut ty = MemoryTypeBuilder::default();
+                ty.memory64(true).min(8);
+                Memory::new(&mut store, ty.build().unwrap()).unwrap().into()
+            }
+            ExternType::Table(ty) => {
+                // The module's part begins at 3.
+                let ty = TableType::new64(ty.element(), 3 + ty.minimum(), None);
+                let null = Ref::default_for_ty(ty.element());
+                Table::new(&mut store, ty, null).unwrap().into()
+            }
+            ExternType::Global(ty) => {
+                let value = match import.name() {
+                    "__stack_pointer" => 1 << 16,
+                    "__memory_base" => 3 << 16,
+                    "__table_base" => 3,
+                    // Weak, and nobody has it.
+                    _ => 0,
+                };
+                Global::new(&mut store, Val::I64(value), ty.mutability()).into()
+            }
+            ExternType::Func(ty) => {
+                let absent = |_: Caller<()>, _: &[Val], _: &mut [Val]| Err(Error::new("called"));
+                Func::new(&mut store, ty.clone(), absent).into()
+            }
+        };
+        linker.define(import.module(), import.name(), item).unwrap();
+    }
+    let instance = linker.instantiate_and_start(&mut store, &module).unwrap();
+    for name in ["__wasm_apply_data_relocs", "__wasm_call_ctors"] {
+        let function = instance.get_typed_func::<(), ()>(&store, name);
+        function.unwrap().call(&mut store, ()).unwrap();
+    }
+    let test = instance.get_typed_func::<(), i64>(&store, "test").unwrap();
+    test.call(&mut store, ()).unwrap()
+}
+
+#[test]
+#[cfg_attr(not(has_clang), ignore = "clang 16 or newer is not installed")]
+fn position_independent_modules_do_the_same() {
+    let (toolchain, _) = linkers::toolchain();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, text) in [("a", A), ("b", B)] {
+        std::fs::write(folder.join(format!("{name}.c")), text).unwrap();
+        let mut command = Command::new(clang::newest().unwrap());
+        command
+            .args([
+                "--target=wasm64",
+                "-O1",
+                "-w",
+                "-fno-builtin",
+                "-fPIC",
+                "-c",
+            ])
+            .arg("-fvisibility=default")
+            .arg(format!("{name}.c"))
+            .current_dir(folder);
+        toolchain::output(&mut command).unwrap();
+    }
+    let inputs = [
+        "a.o",
+        "b.o",
+        "-mwasm64",
+        "--experimental-pic",
+        "--export=test",
+    ];
+    let fixed = ["--no-entry", "--unresolved-symbols=ignore-all"];
+    let fixed = [&inputs[..], &fixed].concat();
+    let owned =
+        |arguments: &[&str]| -> Vec<String> { arguments.iter().map(|&it| it.to_owned()).collect() };
+    let expected = linkers::theirs(&toolchain, folder, &owned(&fixed));
+    let expected = run("rust-lld", &expected.module("rust-lld"));
+    for options in [
+        &[
+            "-pie",
+            "--no-entry",
+            "--import-memory",
+            "--export=__wasm_call_ctors",
+        ][..],
+        &["-shared", "-Bsymbolic"],
+        &["-shared", "-Bsymbolic", "--extra-features=extended-const"],
+    ] {
+        let arguments = owned(&[&inputs, options].concat());
+        let module = linkers::ours(folder, &arguments).module("genkan");
+        assert_eq!(run_placed("genkan", &module), expected, "{options:?}");
+        let theirs = linkers::theirs(&toolchain, folder, &arguments).module("rust-lld");
+        let interfaces = (linkers::interface(&module), linkers::interface(&theirs));
+        assert_eq!(interfaces.0, interfaces.1, "{options:?}");
     }
 }

@@ -155,7 +155,14 @@ fn mistakes_are_told_as_wasm_ld_tells_them() {
             "-r and --gc-sections may not be used together",
         ),
         (
-            &["a.o", "-o", "out.wasm", "--shared", "--export-memory"],
+            &[
+                "a.o",
+                "-o",
+                "out.wasm",
+                "--shared",
+                "--export-memory",
+                "--experimental-pic",
+            ],
             "--export-memory is incompatible with --shared",
         ),
         (
@@ -409,6 +416,38 @@ fn listings() {
         body.len() - 1,
         "{line}: begins with its size"
     );
+}
+
+#[test]
+fn names_are_shown_as_the_options_want_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("a.o"), object(folder, "_start")).unwrap();
+    let function = object(folder, "_Z1fi");
+    std::fs::write(folder.join("f.o"), &function).unwrap();
+    let members = [("f.o".to_owned(), function)];
+    std::fs::write(folder.join("lib.a"), archive::write(&members)).unwrap();
+    let arguments = ["a.o", "--export=_Z1fi", "-o", "out.wasm"];
+    for (option, name) in [("--demangle", "f(int)"), ("--no-demangle", "_Z1fi")] {
+        let twice = [&arguments[..], &["f.o", "f.o", option]].concat();
+        fails(folder, &twice, &format!("duplicate symbol: {name}\n"));
+        let listings = [
+            "lib.a",
+            "--why-extract=-",
+            "-M",
+            option,
+            "-o",
+            "listed.wasm",
+        ];
+        let output = link(folder, &[&arguments[..2], &listings].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        for line in [
+            format!("<internal>\tlib.a(f.o)\t{name}\n"),
+            format!("lib.a(f.o):({name})\n"),
+        ] {
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+    }
 }
 
 /// Any number of threads, any folder: the same bytes.

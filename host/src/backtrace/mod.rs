@@ -15,5 +15,6 @@ mod trace;
 
 pub use place::Location;
 pub(crate) use place::RawFrame;
+pub(crate) use symbols::names;
 pub use trace::{Entry, Frame, Trace};
 pub(crate) use trace::{Frames, Origin, describe};

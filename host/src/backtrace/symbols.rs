@@ -1,5 +1,6 @@
 //! What of a module says where something in it is: its names and its DWARF.
 
+use super::names::demangled;
 use std::collections::BTreeMap;
 use wasmparser::{
     BinaryReader, ExternalKind, KnownCustom, Name, NameSectionReader, Parser, Payload, TypeRef,
@@ -19,6 +20,17 @@ pub(super) struct Symbols<'a> {
     exports: BTreeMap<u32, &'a str>,
     /// The contents of its `.debug_…` sections.
     debug: BTreeMap<&'a str, &'a [u8]>,
+}
+
+/// What a module calls these functions: demangled, and as long as it likes.
+pub(crate) fn names(module: &[u8], functions: &[Option<u32>]) -> BTreeMap<u32, String> {
+    let mut functions: Vec<u32> = functions.iter().flatten().copied().collect();
+    functions.sort_unstable();
+    let symbols = Symbols::of(module);
+    let names = symbols.names(&functions).into_iter();
+    names
+        .map(|(function, name)| (function, demangled(name).unwrap_or_else(|| name.into())))
+        .collect()
 }
 
 impl<'a> Symbols<'a> {

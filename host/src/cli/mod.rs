@@ -5,6 +5,7 @@ mod waiting;
 
 use crate::engine::{Config, Engine};
 use crate::guest::{Guest, Setup};
+use crate::imports::Functions;
 use crate::profile::Profile;
 use crate::regions::Region;
 use crate::rewrite::Checks;
@@ -130,6 +131,17 @@ fn execute(options: Options) -> Result<ExitCode> {
         Error::File { .. } => e.into(),
         e => anyhow::Error::new(e).context(name.clone()),
     })?;
+    let absent = Functions::default().absent(&module);
+    if !absent.is_empty() {
+        // Without a reader there is nobody to tell.
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!(
+                "note: {name} imports of WASI what is not there, and is answered so: {}\n",
+                absent.join(", ")
+            ),
+        );
+    }
     let regions = regions(&options)?;
 
     let function = match &options.invoke {
@@ -157,6 +169,7 @@ fn execute(options: Options) -> Result<ExitCode> {
         profile: profile.as_ref().map(|(_, profile)| profile.clone()),
         args,
         env: options.env,
+        stdin: Box::new(std::io::stdin()),
         ..Setup::default()
     };
     let mut values: Vec<Value> = Vec::new();

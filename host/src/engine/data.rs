@@ -1,6 +1,7 @@
 //! What a module's data segments write before it runs.
 
-use wasmparser::{BinaryReaderError, ConstExpr, DataKind, Operator, Parser, Payload};
+use super::constant::constant;
+use wasmparser::{DataKind, Parser, Payload};
 
 /// The active segments of a valid module: for each, its address and its bytes. `None` if an
 /// address is not a constant.
@@ -18,13 +19,4 @@ pub(super) fn active(module: &[u8]) -> Option<Vec<(u32, &[u8])>> {
         }
     }
     Some(segments)
-}
-
-fn constant(expression: &ConstExpr<'_>) -> Result<Option<u32>, BinaryReaderError> {
-    let mut operators = expression.get_operators_reader();
-    let value = match operators.read()? {
-        Operator::I32Const { value } => value as u32,
-        _ => return Ok(None),
-    };
-    Ok(matches!(operators.read()?, Operator::End).then_some(value))
 }

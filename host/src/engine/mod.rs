@@ -2,7 +2,9 @@
 
 mod bounds;
 mod compiler;
+mod constant;
 mod data;
+mod elements;
 pub(crate) mod frames;
 mod module;
 mod plain;

@@ -2,10 +2,11 @@
 
 use super::compiler::{Compiled, Compiler};
 use super::data;
+use super::elements;
 use super::frames;
 use super::plain::plain;
 use super::stack_pointer::StackPointer;
-use crate::backtrace::{Origin, RawFrame};
+use crate::backtrace::{self, Origin, RawFrame};
 use crate::calls::Declarations;
 use crate::rewrite::{self, Added, Checks, Layout, Pass};
 use crate::sys::Image;
@@ -190,6 +191,15 @@ impl Module {
             Image::new(&segments).ok().map(Arc::new)
         });
         image.clone()
+    }
+
+    /// What the functions are called that its active segments put at these places of its
+    /// first table, as far as it says so.
+    pub(crate) fn names_in_table(&self, places: &[u32]) -> Vec<Option<String>> {
+        let functions = elements::functions(&self.0.bytes, places);
+        let names = backtrace::names(&self.0.bytes, &functions);
+        let name = |function: &Option<u32>| names.get(function.as_ref()?).cloned();
+        functions.iter().map(name).collect()
     }
 
     /// Its stack pointer, if it says which it is.

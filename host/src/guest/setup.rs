@@ -6,7 +6,7 @@ use crate::profile::Profile;
 use crate::types::Limits;
 use std::any::Any;
 use std::fmt;
-use std::io::Write;
+use std::io::{Read, Write};
 
 /// What a guest is given when it is instantiated.
 #[non_exhaustive]
@@ -24,6 +24,8 @@ pub struct Setup {
     pub args: Vec<String>,
     /// Its environment variables, for WASI.
     pub env: Vec<(String, String)>,
+    /// Where its standard input comes from; it is empty if nothing else is said.
+    pub stdin: Box<dyn Read + Send>,
     /// Where its standard output goes; to the process's if nothing else is said.
     pub stdout: Box<dyn Write + Send>,
     /// Where its standard error goes; to the process's if nothing else is said.
@@ -39,6 +41,7 @@ impl Default for Setup {
             state: Box::new(()),
             args: vec!["guest".into()],
             env: Vec::new(),
+            stdin: Box::new(std::io::empty()),
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
         }
@@ -69,6 +72,7 @@ impl Setup {
         let wasi = Wasi {
             args: self.args,
             env: self.env,
+            stdin: self.stdin,
             stdout: self.stdout,
             stderr: self.stderr,
         };
@@ -125,6 +129,15 @@ impl Setup {
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets [`Setup::stdin`]: to bytes (`&b"text"[..]`, `Cursor::new(vec)`), a file, or the
+    /// process's own (`std::io::stdin()`). One that blocks does so whatever the guest's
+    /// deadline.
+    #[must_use]
+    pub fn stdin(mut self, stream: impl Read + Send + 'static) -> Self {
+        self.stdin = Box::new(stream);
         self
     }
 

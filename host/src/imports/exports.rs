@@ -97,6 +97,11 @@ impl Exports {
         })
     }
 
+    /// What it is an instance of.
+    pub(super) fn module(&self) -> &Module {
+        &self.module
+    }
+
     /// Whether the guest may run.
     ///
     /// # Errors

@@ -4,8 +4,10 @@ use super::caller::Caller;
 use super::ending::ended;
 use super::offered::{HostFunction, Offered, bind, catch_panic};
 use super::state::{Env, State};
+use super::wasi;
 use crate::backtrace::Trace;
 use crate::calls::Declaration;
+use crate::engine::Module;
 use crate::types::{BoxError, Error, Mismatch, Value, ValueType};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -94,6 +96,18 @@ impl Functions {
             return Some(Mismatch::State { expected });
         }
         offered.misfit(declared)
+    }
+
+    /// The functions of WASI's that a module imports and neither the host nor the embedder
+    /// has, by their names: they are answered that they are not there, as files and sockets
+    /// are. A program may never call them; one that does is told so.
+    pub fn absent(&self, module: &Module) -> Vec<String> {
+        let imports = module.imports().iter();
+        let wasi = imports.filter(|import| import.module() == wasi::MODULE);
+        let absent = wasi.filter(|import| {
+            !wasi::is_present(import.name()) && !self.has(import.module(), import.name())
+        });
+        absent.map(|import| import.name().to_owned()).collect()
     }
 
     pub(crate) fn has(&self, module: &str, name: &str) -> bool {

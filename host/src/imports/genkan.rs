@@ -1,10 +1,10 @@
 //! The functions that genkan offers, as far as they are not in the carried modules.
 
 use super::ending::ended;
+use super::panic;
 use super::state::{Env, State};
-use crate::backtrace::Trace;
 use crate::regions::WindowKind;
-use crate::types::{Error, Pointer, PointerError, PointerProblem, SourceLocation, WindowProblem};
+use crate::types::{Error, Pointer, PointerError, PointerProblem, WindowProblem};
 use wasmer::{Function, FunctionEnv, RuntimeError, Store};
 
 /// The host's function of this name, for a guest that imports it.
@@ -20,7 +20,7 @@ pub(super) fn function(
         };
     }
     Some(match (module, name) {
-        ("env", "__genkan_panic") => typed!(panic_report),
+        ("env", "__genkan_panic") => typed!(panic::report),
         ("genkan", "read_into") => typed!(read_into),
         ("genkan", "write_from") => typed!(write_from),
         ("genkan", "map") => typed!(map),
@@ -133,51 +133,4 @@ fn unmap(env: Env<'_>, address: u32) -> Result<(), RuntimeError> {
 
 fn take_answer(mut env: Env<'_>, address: u32) -> Result<(), RuntimeError> {
     env.data_mut().take_answer(address).map_err(ended)
-}
-
-/// What a guest calls that panics and was built to report it.
-#[expect(clippy::too_many_arguments, reason = "the linker's interface")]
-fn panic_report(
-    env: Env<'_>,
-    message: u32,
-    message_len: u32,
-    file: u32,
-    file_len: u32,
-    line: u32,
-    column: u32,
-    index: i64,
-    len: i64,
-) -> Result<(), RuntimeError> {
-    const LONGEST: u32 = 64 << 10;
-    let text = |at: u32, len: u32| {
-        if at == 0 || len == 0 {
-            return None;
-        }
-        let mut bytes = vec![0; len.min(LONGEST) as usize];
-        env.data().read(at, &mut bytes).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let location = text(file, file_len).map(|file| SourceLocation::new(file, line, column));
-    // What the linker gives for an allocation that failed.
-    const ALLOCATION: i64 = -2;
-    let memory = env.data().space.memory.get();
-    if index == ALLOCATION && memory.is_some_and(|memory| memory.refused()) {
-        return Err(ended(Error::MemoryLimit {
-            // Who made the guest knows it.
-            limit: 0,
-            trace: Trace::default(),
-        }));
-    }
-    let message = match text(message, message_len) {
-        _ if index == ALLOCATION => Some("memory allocation failed".into()),
-        _ if index >= 0 && len >= 0 => Some(format!(
-            "index out of bounds: the len is {len} but the index is {index}"
-        )),
-        message => message,
-    };
-    Err(ended(Error::Panic {
-        location,
-        message,
-        trace: Trace::default(),
-    }))
 }

@@ -9,7 +9,7 @@ use crate::stop::Stop;
 use crate::sys::Inaccessible;
 use crate::types::Error;
 use std::any::Any;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::{Arc, OnceLock};
 use wasmer::{FunctionEnvMut, Memory, RuntimeError};
 
@@ -17,6 +17,7 @@ use wasmer::{FunctionEnvMut, Memory, RuntimeError};
 pub(crate) struct Wasi {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    pub(crate) stdin: Box<dyn Read + Send>,
     pub(crate) stdout: Box<dyn Write + Send>,
     pub(crate) stderr: Box<dyn Write + Send>,
 }
@@ -33,6 +34,7 @@ impl Default for Given {
         let wasi = Wasi {
             args: Vec::new(),
             env: Vec::new(),
+            stdin: Box::new(std::io::empty()),
             stdout: Box::new(std::io::sink()),
             stderr: Box::new(std::io::sink()),
         };

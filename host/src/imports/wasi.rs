@@ -1,79 +1,75 @@
-//! The few functions of WASI preview 1 that a guest needs which prints, asks for
-//! its arguments, the time or a random seed, and exits. There are no files and no
+//! The few functions of WASI preview 1 that a guest needs which reads and prints, asks for
+//! its arguments, the time or a random seed, sleeps, and exits. There are no files and no
 //! network: every other function answers that it is not there.
 
 use super::ending::ended;
+use super::errno::{
+    EBADF, EFAULT, EINVAL, EIO, ENOSPC, ENOSYS, EPIPE, Errno, SUCCESS, errno, load, store,
+};
 use super::state::{Env, State};
+use super::{clock, poll};
 use crate::backtrace::Trace;
 use crate::types::Error;
 use std::io::Write;
-use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime};
 use wasmer::{Function, FunctionEnv, FunctionType, RuntimeError, Store, Type, Value};
 
 /// The module that guests import them from.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
-
-const SUCCESS: i32 = 0;
-const EBADF: i32 = 8;
-const EFAULT: i32 = 21;
-const EINVAL: i32 = 28;
-const EIO: i32 = 29;
-const ENOSPC: i32 = 51;
-const ENOSYS: i32 = 52;
-const EPIPE: i32 = 64;
 
 /// How many parts a call may write, as Linux has it; and how many bytes, or ask for:
 /// no call keeps the host busy for long.
 const MOST_PARTS: u32 = 1024;
 const MOST_BYTES: u32 = 1 << 20;
 
-type Errno = Result<(), i32>;
+macro_rules! functions {
+    ($($name:ident = $function:path;)*) => {
+        /// The names of those that are there.
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
 
-fn errno(result: Errno) -> i32 {
-    result.err().unwrap_or(SUCCESS)
+        /// The function of this name, if it is there.
+        fn present(store: &mut Store, env: &FunctionEnv<State>, name: &str) -> Option<Function> {
+            match name {
+                $(stringify!($name) => Some(Function::new_typed_with_env(store, env, $function)),)*
+                _ => None,
+            }
+        }
+    };
 }
 
-fn store(env: &Env<'_>, at: u32, bytes: &[u8]) -> Errno {
-    env.data().write(at, bytes).map_err(|_| EFAULT)
+functions! {
+    fd_read = fd_read;
+    fd_write = fd_write;
+    fd_fdstat_get = fd_fdstat_get;
+    args_sizes_get = args_sizes_get;
+    args_get = args_get;
+    environ_sizes_get = environ_sizes_get;
+    environ_get = environ_get;
+    clock_time_get = clock::clock_time_get;
+    clock_res_get = clock::clock_res_get;
+    poll_oneoff = poll::poll_oneoff;
+    random_get = random_get;
+    sched_yield = sched_yield;
+    proc_exit = proc_exit;
 }
 
-fn load<const N: usize>(env: &Env<'_>, at: u32) -> Result<[u8; N], i32> {
-    let mut bytes = [0; N];
-    env.data().read(at, &mut bytes).map_err(|_| EFAULT)?;
-    Ok(bytes)
-}
-
-/// The function of this name, for a guest that imports it with type `ty`.
+/// The function of this name, for a guest that imports it with type `ty`: one that is not
+/// there answers so.
 pub(super) fn function(
     store: &mut Store,
     env: &FunctionEnv<State>,
     name: &str,
     ty: &FunctionType,
 ) -> Option<Function> {
-    macro_rules! typed {
-        ($function:expr) => {
-            Function::new_typed_with_env(store, env, $function)
-        };
-    }
-    Some(match name {
-        "fd_write" => typed!(fd_write),
-        "fd_fdstat_get" => typed!(fd_fdstat_get),
-        "args_sizes_get" => typed!(args_sizes_get),
-        "args_get" => typed!(args_get),
-        "environ_sizes_get" => typed!(environ_sizes_get),
-        "environ_get" => typed!(environ_get),
-        "clock_time_get" => typed!(clock_time_get),
-        "clock_res_get" => typed!(clock_res_get),
-        "random_get" => typed!(random_get),
-        "sched_yield" => typed!(sched_yield),
-        "proc_exit" => typed!(proc_exit),
-        _ if *ty.results() == [Type::I32] => {
-            let answer = absent(name);
-            Function::new(store, ty, move |_| Ok(vec![answer.clone()]))
-        }
-        _ => return None,
+    present(store, env, name).or_else(|| {
+        let answer = absent(name);
+        let answers = *ty.results() == [Type::I32];
+        answers.then(|| Function::new(store, ty, move |_| Ok(vec![answer.clone()])))
     })
+}
+
+/// Whether the function of this name does more than answer that it is not there.
+pub(super) fn is_present(name: &str) -> bool {
+    NAMES.contains(&name)
 }
 
 fn proc_exit(_: Env<'_>, code: i32) -> Result<(), RuntimeError> {
@@ -89,6 +85,61 @@ fn sched_yield(_: Env<'_>) -> i32 {
     SUCCESS
 }
 
+/// How many bytes are read or written at once.
+const PIECE: u32 = 64 << 10;
+
+/// Into the first part that has room: as much as there is, up to a piece. So one that blocks
+/// does so only when there is nothing.
+fn fd_read(
+    mut env: Env<'_>,
+    fd: i32,
+    parts: u32,
+    count: u32,
+    read: u32,
+) -> Result<i32, RuntimeError> {
+    if fd != 0 {
+        return Ok(EBADF);
+    }
+    if count > MOST_PARTS {
+        return Ok(EINVAL);
+    }
+    let mut got = 0;
+    for part in 0..count {
+        let (start, len) = match part_of(&env, parts, part) {
+            Ok(part) => part,
+            Err(errno) => return Ok(errno),
+        };
+        env.data().spend(1)?;
+        if len == 0 {
+            continue;
+        }
+        let mut buffer = vec![0; len.min(PIECE) as usize];
+        env.data().charge_bytes(buffer.len()).map_err(ended)?;
+        got = match read_once(&mut env, &mut buffer) {
+            Ok(got) => got,
+            Err(errno) => return Ok(errno),
+        };
+        // It may have waited for long.
+        env.data().spend(0)?;
+        if store(&env, start, &buffer[..got]).is_err() {
+            return Ok(EFAULT);
+        }
+        break;
+    }
+    Ok(errno(store(&env, read, &(got as u32).to_le_bytes())))
+}
+
+fn read_once(env: &mut Env<'_>, buffer: &mut [u8]) -> Result<usize, i32> {
+    let stdin = &mut env.data_mut().given.wasi.stdin;
+    loop {
+        match stdin.read(buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            // What claims more than there is room for is the embedder's mistake.
+            read => return read.map(|got| got.min(buffer.len())).map_err(io_errno),
+        }
+    }
+}
+
 /// A list's entries or the bytes of them, in pieces which are worth a look at whether
 /// the guest may go on.
 fn fd_write(
@@ -98,7 +149,6 @@ fn fd_write(
     count: u32,
     written: u32,
 ) -> Result<i32, RuntimeError> {
-    const PIECE: u32 = 64 << 10;
     if !matches!(fd, 1 | 2) {
         return Ok(EBADF);
     }
@@ -239,27 +289,6 @@ fn store_strings(
         bytes = bytes.checked_add(string.len() as u32).ok_or(EFAULT)?;
     }
     Ok(())
-}
-
-/// The real time; or for all other clocks, the time since the process asked first.
-fn clock_time_get(env: Env<'_>, clock: i32, _precision: i64, to: u32) -> i32 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let now = match clock {
-        0 => SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO),
-        // Not 0: a guest may take that for "never".
-        1..=3 => START.elapsed() + Duration::from_secs(1),
-        _ => return EINVAL,
-    };
-    errno(store(&env, to, &(now.as_nanos() as u64).to_le_bytes()))
-}
-
-fn clock_res_get(env: Env<'_>, clock: i32, to: u32) -> i32 {
-    if !(0..=3).contains(&clock) {
-        return EINVAL;
-    }
-    errno(store(&env, to, &1u64.to_le_bytes()))
 }
 
 fn random_get(env: Env<'_>, to: u32, len: u32) -> Result<i32, RuntimeError> {

@@ -133,7 +133,7 @@ impl Region {
         Ok(region)
     }
 
-    fn new(bytes: Bytes, len: usize) -> Result<Self, Error> {
+    pub(super) fn new(bytes: Bytes, len: usize) -> Result<Self, Error> {
         let given = slots::take().ok_or(Error::NoMoreRegions)?;
         Ok(Self(Arc::new(Shared {
             bytes,
@@ -351,7 +351,7 @@ impl Shared {
     }
 }
 
-fn check_len(len: u64) -> Result<usize, Error> {
+pub(super) fn check_len(len: u64) -> Result<usize, Error> {
     usize::try_from(len)
         .ok()
         .filter(|len| *len <= MAX_REGION_LEN)

@@ -2,6 +2,7 @@
 //! module with `unsafe`; it knows of nothing above it.
 //!
 //! - [`SharedBytes`]: a region's bytes, as the host reads and writes them.
+//! - [`Buffer`]: the same before anybody else has them.
 //! - `arena`: the pages that they are in, in `memory_file`s.
 //! - `AddressSpace`: a reserved range of addresses that bytes are mapped into,
 //!   and that knows which of its pages may be touched.
@@ -20,6 +21,7 @@ mod address_space;
 #[cfg(target_os = "linux")]
 pub(crate) mod apart;
 mod arena;
+mod buffer;
 mod cache;
 pub(crate) mod faults;
 pub(crate) mod fork;
@@ -36,6 +38,7 @@ mod tunables;
 mod words;
 
 pub(crate) use address_space::{AddressSpace, Inaccessible, Protection};
+pub(crate) use buffer::Buffer;
 pub(crate) use cache::{Cache, Key, from_artifact};
 pub(crate) use image::Image;
 pub(crate) use memory::{MemoryCell, MemoryState};

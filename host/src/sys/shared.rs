@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -71,6 +72,21 @@ impl SharedBytes {
             len,
             users: Mutex::default(),
         })
+    }
+
+    /// Where they are.
+    pub(super) fn base(&self) -> NonNull<u8> {
+        self.pages.base()
+    }
+
+    /// How many they are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes them fewer; whoever asks has erased the others.
+    pub(super) fn cut(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// The file that its pages are part of, to be mapped elsewhere as well, and where

@@ -1,11 +1,43 @@
 //! Why a link failed, and what there is to be warned of. Values carry data;
 //! their texts are made when they are shown.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use crate::libraries::Library;
 use crate::origin::{ObjectName, Origin, SymbolKind};
-use crate::signature::demangle;
+use crate::signature;
+
+thread_local! {
+    /// Whether messages that are shown now have symbols' names as objects have them.
+    static IS_MANGLED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A symbol's name in a message.
+fn demangle(name: &str) -> Cow<'_, str> {
+    match IS_MANGLED.get() {
+        true => name.into(),
+        false => signature::demangle(name),
+    }
+}
+
+/// Shows an error or a warning with symbols' names as the objects have them
+/// (`--no-demangle`).
+#[derive(Debug, Clone, Copy)]
+pub struct Mangled<T>(
+    /// The message.
+    pub T,
+);
+
+impl<T: fmt::Display> fmt::Display for Mangled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = IS_MANGLED.replace(true);
+        let result = self.0.fmt(f);
+        IS_MANGLED.set(before);
+        result
+    }
+}
 
 /// One thing that is wrong with the inputs or the options. Shown, it begins
 /// with the file (and member) that it is about.
@@ -87,6 +119,9 @@ pub enum Error {
         /// Functions that could be exported, those of similar names first.
         candidates: Vec<String>,
     },
+    /// A module for a dynamic linker, in a memory that threads share.
+    #[error("-shared and -pie with --shared-memory: not implemented")]
+    PlacedThreads,
     /// Code with an address in it that only a dynamic linker knows.
     #[error(
         "{origin}: relocation {ty} cannot be used against symbol `{}`; recompile with -fPIC",

@@ -81,8 +81,8 @@ mod symbols;
 mod synthetic;
 
 pub use error::{
-    Damage, DuplicateSymbol, Error, Errors, FeatureUse, MemoryError, MemorySize, RelocationMisfit,
-    Result, UndefinedReason, UndefinedSymbol, Unsupported, Warning,
+    Damage, DuplicateSymbol, Error, Errors, FeatureUse, Mangled, MemoryError, MemorySize,
+    RelocationMisfit, Result, UndefinedReason, UndefinedSymbol, Unsupported, Warning,
 };
 pub use libraries::Library;
 pub use options::{

@@ -317,8 +317,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// A symbol's name as the module's `name` section has it.
-    pub(crate) fn shown<'n>(&self, name: &'n str) -> Cow<'n, str> {
+    /// A symbol's name as the module's `name` section has it, and listings.
+    pub fn shown<'n>(&self, name: &'n str) -> Cow<'n, str> {
         match (self.demangle, self.lean) {
             (true, true) => demangle(name),
             (true, false) => demangle_as_llvm(name),

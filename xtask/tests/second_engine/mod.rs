@@ -155,7 +155,11 @@ fn host_function(module: &str, name: &str) -> HostFunction {
             let file = text(&caller, 2);
             let mut report = format!("guest panicked at {file}:{}:{}", number(4), number(5));
             let (index, len) = (number(6), number(7));
-            if len != -1 {
+            // What only our host formats.
+            const FORMATTED: i64 = -3;
+            if index == FORMATTED {
+                report += ": …";
+            } else if len != -1 {
                 report +=
                     &format!(": index out of bounds: the len is {len} but the index is {index}");
             } else if number(0) != 0 {

@@ -24,7 +24,10 @@ function instantiate(module) {
     },
     __genkan_panic(message, messageLen, file, fileLen, line, column, index, len) {
       host.report = `guest panicked at ${text(file, fileLen)}:${line}:${column}`;
-      if (len !== -1n) {
+      // What only our host formats.
+      if (index === -3n) {
+        host.report += ": …";
+      } else if (len !== -1n) {
         host.report += `: index out of bounds: the len is ${len} but the index is ${index}`;
       } else if (message !== 0) {
         host.report += `: ${text(message, messageLen)}`;

@@ -31,12 +31,11 @@ pub struct Config {
     pub reproduce: Option<PathBuf>,
     /// `--threads`; all that the machine has if `None`.
     pub threads: Option<usize>,
-    /// What the user should know.
-    pub warnings: Vec<String>,
 }
 
-/// Reads the options of `args`; all errors at once.
-pub fn config(args: &Args) -> Result<Config, Vec<String>> {
+/// Reads the options of `args`; all errors at once. What else the user should know is
+/// added to `warnings`.
+pub fn config(args: &Args, warnings: &mut Vec<String>) -> Result<Config, Vec<String>> {
     let mut reader = Reader {
         args,
         options: if args.has(Opt::Relocatable) {
@@ -49,7 +48,7 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
             Options::wasm_ld()
         },
         errors: args.refused.clone(),
-        warnings: Vec::new(),
+        warnings,
     };
     reader.relocations();
     reader.dynamic();
@@ -76,7 +75,6 @@ pub fn config(args: &Args) -> Result<Config, Vec<String>> {
             None => std::env::var_os("LLD_REPRODUCE").map(PathBuf::from),
         },
         threads,
-        warnings: reader.warnings,
         options: reader.options,
     };
     match reader.errors.is_empty() {
@@ -90,7 +88,7 @@ struct Reader<'a> {
     args: &'a Args,
     options: Options,
     errors: Vec<String>,
-    warnings: Vec<String>,
+    warnings: &'a mut Vec<String>,
 }
 
 impl Reader<'_> {
@@ -201,12 +199,17 @@ impl Reader<'_> {
         if !is_shared && !is_pie {
             return;
         }
+        for (opt, what) in [
+            (Opt::GlobalBase, "--global-base"),
+            (Opt::TableBase, "--table-base"),
+        ] {
+            if args.value(opt).is_some_and(|value| value != "0") {
+                let message = format!("{what} may not be used with -shared/-pie");
+                self.errors.push(message);
+            }
+        }
         if args.has(Opt::ExportTable) {
             let message = "-shared/-pie is incompatible with --export-table";
-            self.errors.push(message.into());
-        }
-        if args.has(Opt::SharedMemory) {
-            let message = "-shared and -pie with --shared-memory: not implemented";
             self.errors.push(message.into());
         }
     }
@@ -502,7 +505,12 @@ mod tests {
     use crate::wasm_ld::args::parse;
 
     fn read(line: &str) -> Result<Config, Vec<String>> {
-        config(&parse(line.split_whitespace().map(str::to_owned).collect()))
+        read_with_warnings(line, &mut Vec::new())
+    }
+
+    fn read_with_warnings(line: &str, warnings: &mut Vec<String>) -> Result<Config, Vec<String>> {
+        let arguments = line.split_whitespace().map(str::to_owned);
+        config(&parse(arguments.collect()), warnings)
     }
 
     fn options(line: &str) -> Options {
@@ -648,7 +656,21 @@ mod tests {
 
     #[test]
     fn unknown_z_values_are_warnings() {
-        let config = read("-o x -z now").unwrap();
-        assert_eq!(config.warnings, ["unknown -z value: now"]);
+        let mut warnings = Vec::new();
+        read_with_warnings("-o x -z now", &mut warnings).unwrap();
+        // Also where something else is an error.
+        read_with_warnings("-z stack-size", &mut warnings).unwrap_err();
+        let expected = ["now", "stack-size"].map(|it| format!("unknown -z value: {it}"));
+        assert_eq!(warnings, expected);
+    }
+
+    #[test]
+    fn a_dynamic_linker_places_modules() {
+        assert_eq!(
+            error("-pie --global-base=4096 --table-base=7"),
+            "--global-base may not be used with -shared/-pie; \
+             --table-base may not be used with -shared/-pie"
+        );
+        assert!(options("-shared --global-base=0").global_base.is_none());
     }
 }

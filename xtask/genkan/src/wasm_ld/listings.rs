@@ -3,14 +3,13 @@
 
 use std::fmt::Write as _;
 
-use rustc_demangle::demangle;
 use wasmparser::{Parser, Payload};
 
-use genkan_link::{Event, Item, Report, Traced};
+use genkan_link::{Event, Item, Options, Report, Traced};
 
 /// What is where in the module: one line a section, function and data symbol,
 /// in columns of hexadecimal digits.
-pub fn map(report: &Report, module: &[u8]) -> String {
+pub fn map(report: &Report, options: &Options, module: &[u8]) -> String {
     let mut text = String::from("    Addr      Off     Size Out     In      Symbol\n");
     for payload in Parser::new(0).parse_all(module) {
         let Ok(payload) = payload else { break };
@@ -33,11 +32,11 @@ pub fn map(report: &Report, module: &[u8]) -> String {
         match payload {
             Payload::CodeSectionStart { .. } => {
                 for item in &report.functions {
-                    item_lines(&mut text, None, offset + item.position, item);
+                    item_lines(&mut text, options, (None, offset + item.position), item);
                 }
             }
             Payload::DataSection(segments) => {
-                data(&mut text, segments, report);
+                data(&mut text, options, segments, report);
             }
             _ => {}
         }
@@ -46,7 +45,12 @@ pub fn map(report: &Report, module: &[u8]) -> String {
 }
 
 /// The segments of memory, each with the symbols that are within it.
-fn data(text: &mut String, segments: wasmparser::DataSectionReader<'_>, report: &Report) {
+fn data(
+    text: &mut String,
+    options: &Options,
+    segments: wasmparser::DataSectionReader<'_>,
+    report: &Report,
+) {
     for segment in segments.into_iter().flatten() {
         let wasmparser::DataKind::Active { offset_expr, .. } = segment.kind else {
             continue;
@@ -66,18 +70,20 @@ fn data(text: &mut String, segments: wasmparser::DataSectionReader<'_>, report: 
             .iter()
             .filter(|item| within.contains(&item.position))
         {
-            item_lines(
-                text,
-                Some(item.position),
-                offset + item.position - address,
-                item,
-            );
+            let position = (Some(item.position), offset + item.position - address);
+            item_lines(text, options, position, item);
         }
     }
 }
 
-fn item_lines(text: &mut String, address: Option<u64>, offset: u64, item: &Item) {
-    let name = demangle(&item.name);
+/// `address` and `offset` are where it is in memory, and in the module.
+fn item_lines(
+    text: &mut String,
+    options: &Options,
+    (address, offset): (Option<u64>, u64),
+    item: &Item,
+) {
+    let name = options.shown(&item.name);
     if let Some(origin) = &item.origin {
         let place = format!("        {origin}:({name})");
         line(text, address, offset, item.size, &place);
@@ -90,7 +96,7 @@ fn item_lines(text: &mut String, address: Option<u64>, offset: u64, item: &Item)
         &format!("                {name}"),
     );
     for folded in &item.folded {
-        let (origin, name) = (&folded.origin, demangle(&folded.name));
+        let (origin, name) = (&folded.origin, options.shown(&folded.name));
         let place = format!("        {origin}:({name})");
         line(text, address, offset, 0, &place);
     }
@@ -122,15 +128,16 @@ fn section_name(id: u8) -> &'static str {
 }
 
 /// What is written for others, in the manner of lld for ELF.
-pub fn folded(report: &Report) -> String {
+pub fn folded(report: &Report, options: &Options) -> String {
     let mut text = String::new();
     for item in report.functions.iter().chain(&report.data) {
         let Some(origin) = item.origin.as_ref().filter(|_| !item.folded.is_empty()) else {
             continue;
         };
-        let _ = writeln!(text, "selected section {origin}:({})", demangle(&item.name));
+        let name = options.shown(&item.name);
+        let _ = writeln!(text, "selected section {origin}:({name})");
         for folded in &item.folded {
-            let (origin, name) = (&folded.origin, demangle(&folded.name));
+            let (origin, name) = (&folded.origin, options.shown(&folded.name));
             let _ = writeln!(text, "  removing identical section {origin}:({name})");
         }
     }
@@ -175,14 +182,14 @@ pub fn traced(report: &Report) -> String {
 
 /// Which archive members are in the module, and the symbols that they were
 /// wanted for.
-pub fn why_extract(report: &Report) -> String {
+pub fn why_extract(report: &Report, options: &Options) -> String {
     let mut text = String::from("reference\textracted\tsymbol\n");
     for extracted in &report.extracted {
         match &extracted.wanted_by {
             Some(origin) => text.push_str(&origin.to_string()),
             None => text.push_str("<internal>"),
         }
-        let symbol = demangle(&extracted.symbol);
+        let symbol = options.shown(&extracted.symbol);
         let _ = writeln!(text, "\t{}\t{symbol}", extracted.origin);
     }
     text

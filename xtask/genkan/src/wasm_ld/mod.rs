@@ -21,7 +21,7 @@ use anstyle::Style;
 use crate::component;
 use crate::files;
 use crate::shell::{BAD, Color, WARNING};
-use genkan_link::{Input, Report};
+use genkan_link::{Input, Mangled, Options, Report};
 
 use args::Args;
 use config::Config;
@@ -167,10 +167,12 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
         }
     }
 
-    let mut config = config::config(args)?;
-    for warning in &config.warnings {
+    let mut warnings = Vec::new();
+    let config = config::config(args, &mut warnings);
+    for warning in warnings {
         console.warning(warning);
     }
+    let mut config = config?;
     let inputs = inputs::open(args)?;
     config
         .options
@@ -194,16 +196,27 @@ fn run(name: &str, args: &Args, console: &mut Console) -> Result<(), Vec<String>
     }
     let files: Vec<Input<'_>> = inputs.files.iter().map(|file| file.input()).collect();
     let mut program = files::Program::new(&config.output);
-    let notes = genkan_link::link_into(&files, &config.options, &mut program)
-        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let notes =
+        genkan_link::link_into(&files, &config.options, &mut program).map_err(|errors| {
+            let texts = errors.iter().map(|error| message(error, &config.options));
+            texts.collect::<Vec<_>>()
+        })?;
     for warning in &notes.warnings {
-        console.warning(warning);
+        console.warning(message(warning, &config.options));
     }
     // Fatal warnings: nothing is written.
     if console.errors > 0 {
         return Ok(());
     }
     write(&config, &files, &notes.report, program).map_err(|error| vec![format!("{error:#}")])
+}
+
+/// A message of the linker's, with symbols' names as the options want them.
+fn message(what: impl Display, options: &Options) -> String {
+    match options.demangle {
+        true => what.to_string(),
+        false => Mangled(what).to_string(),
+    }
 }
 
 fn write(
@@ -227,13 +240,13 @@ fn write(
     }
     print(&listings::traced(report));
     if config.print_icf {
-        print(&listings::folded(report));
+        print(&listings::folded(report, &config.options));
     }
     if config.print_gc_sections {
         print(&listings::removed(report));
     }
-    let map = || listings::map(report, program.bytes());
-    let why_extract = || listings::why_extract(report);
+    let map = || listings::map(report, &config.options, program.bytes());
+    let why_extract = || listings::why_extract(report, &config.options);
     let listings: [(&Option<PathBuf>, &dyn Fn() -> String); 2] =
         [(&config.map, &map), (&config.why_extract, &why_extract)];
     for (path, text) in listings {

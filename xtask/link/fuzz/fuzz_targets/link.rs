@@ -34,6 +34,17 @@ fuzz_target!(|noise: &[u8]| {
             }
         }
     }
+    if let Some(options) = program.with_library() {
+        let library = Input::new("lib.so", &linked.module);
+        let with_library = [&inputs[..1], &[library]].concat();
+        if let Ok(linked) = genkan_link::link(&with_library, &options) {
+            let mut validator = Validator::new_with_features(WasmFeatures::all());
+            let valid = validator.validate_all(&linked.module);
+            if let Err(error) = valid {
+                panic!("invalid module beside a library: {error}");
+            }
+        }
+    }
     let again = genkan_link::link(&inputs, &options).expect("it linked before");
     assert!(again.module == linked.module, "another module");
 });

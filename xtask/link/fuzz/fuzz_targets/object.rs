@@ -1,4 +1,4 @@
-//! Any bytes as an object: an error or a module, no panic, no memory out of
+//! Any bytes as an object or a shared library: an error or a module, no panic, no memory out of
 //! proportion (libFuzzer's own limit).
 #![no_main]
 

@@ -250,7 +250,8 @@ impl Program {
             Unresolved::Ignore,
             Unresolved::Import,
             Unresolved::Allow,
-        ][usize::from(self.unresolved) % 5];
+            Unresolved::Dynamic,
+        ][usize::from(self.unresolved) % 6];
         let mut options = Options::wasm_ld();
         options.exports = match flag(0) {
             true => Exports::Guest,
@@ -312,13 +313,31 @@ impl Program {
                 object.report = options.report;
                 object
             }
-            1 => {
-                options.kind = OutputKind::Shared;
+            1 | 2 => {
+                options.kind = match self.kind % 8 {
+                    1 => OutputKind::Shared,
+                    _ => OutputKind::Executable,
+                };
+                options.symbolic = flag(5);
+                options.runtime_paths = some(8, "lib").into_iter().collect();
                 options.compress_relocations = false;
                 options
             }
             _ => options,
         }
+    }
+
+    /// What links the objects with the shared library that these options made of them.
+    pub fn with_library(&self) -> Option<Options> {
+        let mut options = self.options();
+        let is_library = options.kind == OutputKind::Shared;
+        is_library.then(|| {
+            if self.kind / 8 % 2 == 0 {
+                options.kind = OutputKind::Module;
+            }
+            options.check_library_types = self.flags & (1 << 23) != 0;
+            options
+        })
     }
 
     /// What links the object that these options made once more.

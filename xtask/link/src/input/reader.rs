@@ -325,8 +325,12 @@ impl<'a> Reader<'a> {
     fn check_tables(&mut self) -> Result<(), Stop> {
         let object = &mut self.object;
         let tables = object.table_imports.len() + object.tables.len();
-        let is_named = object.symbols.iter().any(|s| s.kind == SymbolKind::Table);
-        if tables > 0 && !is_named {
+        let symbols = object.symbols.iter();
+        let named = symbols.filter(|s| s.kind == SymbolKind::Table).count();
+        if named > 0 && named < tables {
+            return Err(self.unsupported(Unsupported::TableWithoutSymbol));
+        }
+        if tables > 0 && named == 0 {
             let imports: Vec<&str> = object.table_imports.iter().map(|t| t.name).collect();
             if !object.tables.is_empty() || imports != [FUNCTION_TABLE] {
                 return Err(self.unsupported(Unsupported::TableWithoutSymbol));

@@ -143,6 +143,15 @@ pub fn refers(ty: RelocationType) -> Refers {
     })
 }
 
+/// Whether a relocation of this type writes an address or a table slot into data.
+pub fn is_address_in_data(ty: RelocationType) -> bool {
+    use RelocationType::*;
+    matches!(
+        ty,
+        TableIndexI32 | MemoryAddrI32 | TableIndexI64 | MemoryAddrI64
+    )
+}
+
 /// Whether a relocation of this type writes a function's slot in the table: its
 /// address.
 pub fn is_slot(ty: RelocationType) -> bool {

@@ -408,7 +408,7 @@ impl<'p, 'a> Marker<'p, 'a> {
                 Target::Shared(_, Definition::Address(LinkerAddress::Absolute(_)))
             );
             let imported = entry.is_imported(resolution, self.options);
-            let in_code = !matches!(relocation.ty, TableIndexI32 | MemoryAddrI32);
+            let in_code = !relocation::is_address_in_data(relocation.ty);
             if in_code && (imported || self.options.is_pic()) && !is_absolute {
                 self.errors.push(absolute(resolution, symbol, relocation));
                 return;
@@ -534,8 +534,13 @@ fn entry_is_needed(ty: RelocationType) -> bool {
     use RelocationType::*;
     matches!(
         ty,
-        TableIndexI32 | TableIndexSleb | MemoryAddrI32 | MemoryAddrSleb | MemoryAddrLeb
-    )
+        TableIndexSleb
+            | MemoryAddrSleb
+            | MemoryAddrLeb
+            | TableIndexSleb64
+            | MemoryAddrSleb64
+            | MemoryAddrLeb64
+    ) || relocation::is_address_in_data(ty)
 }
 
 /// An error about code with an address in it that is not known yet.

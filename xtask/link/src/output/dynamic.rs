@@ -8,7 +8,7 @@ use wasmparser::{RelocationType, SymbolFlags};
 use crate::error::Result;
 use crate::index::{Address, GlobalIndex, Index, Within};
 use crate::indices::globals::DefinedGlobal;
-use crate::input::relocation::Relocation;
+use crate::input::relocation::{self, Relocation};
 use crate::live::mark::GotEntry;
 use crate::output::parts::Parts;
 use crate::output::subsections;
@@ -110,23 +110,26 @@ fn mem_info(parts: &Parts) -> Vec<u8> {
 #[derive(Debug, Clone, Copy)]
 struct Computed {
     global: GlobalIndex,
-    offset: u32,
+    offset: i64,
 }
 
 impl Computed {
-    fn constant(self) -> ConstExpr {
+    fn constant(self, parts: &Parts) -> ConstExpr {
         let base = ConstExpr::global_get(self.global.into());
-        match self.offset {
-            0 => base,
-            offset => base.with_i32_const(offset as i32).with_i32_add(),
+        match (self.offset, parts.resolution.is_64) {
+            (0, _) => base,
+            (offset, false) => base.with_i32_const(offset as i32).with_i32_add(),
+            (offset, true) => base.with_i64_const(offset).with_i64_add(),
         }
     }
 
-    fn push(self, code: &mut InstructionSink) {
+    fn push(self, parts: &Parts, code: &mut InstructionSink) {
         code.global_get(self.global.into());
-        if self.offset != 0 {
-            code.i32_const(self.offset as i32).i32_add();
-        }
+        match (self.offset, parts.resolution.is_64) {
+            (0, _) => code,
+            (offset, false) => code.i32_const(offset as i32).i32_add(),
+            (offset, true) => code.i64_const(offset).i64_add(),
+        };
     }
 }
 
@@ -149,7 +152,7 @@ pub fn apply_data_relocs(code: &mut InstructionSink, parts: &Parts) -> Result<()
                     .layout
                     .segment_address(segment, relocation.offset - start);
                 if let (Some(value), Some(place)) = (value(parts, relocation, target), place) {
-                    store(code, base, place, value);
+                    store(parts, code, (base, place), (value, relocation.ty));
                 }
             }
         }
@@ -157,31 +160,45 @@ pub fn apply_data_relocs(code: &mut InstructionSink, parts: &Parts) -> Result<()
     Ok(())
 }
 
-fn store(code: &mut InstructionSink, base: Option<GlobalIndex>, place: Address, value: Computed) {
+/// Stores a value at a place, counted from a base, as wide as a relocation of this
+/// type has it.
+fn store(
+    parts: &Parts,
+    code: &mut InstructionSink,
+    (base, place): (Option<GlobalIndex>, Address),
+    (value, ty): (Computed, RelocationType),
+) {
     match base {
         Some(base) => code.global_get(base.into()),
-        None => code.i32_const(0),
+        None => parts.push_address(code, 0),
     };
-    value.push(code);
-    code.i32_store(MemArg {
+    value.push(parts, code);
+    let to = MemArg {
         offset: place.0.into(),
         // Data may be packed.
         align: 0,
         target: wasm_encoder::MemArgTarget::Memory(0),
         ordering: None,
-    });
+    };
+    let is_wide = matches!(
+        ty,
+        RelocationType::TableIndexI64 | RelocationType::MemoryAddrI64
+    );
+    match (parts.resolution.is_64, is_wide) {
+        (true, true) => code.i64_store(to),
+        (true, false) => code.i32_wrap_i64().i32_store(to),
+        (false, true) => code.i64_extend_i32_u().i64_store(to),
+        (false, false) => code.i32_store(to),
+    };
 }
 
 /// What a relocation of data writes, if that is not known before the module has its
 /// place.
 fn value(parts: &Parts, relocation: &Relocation, target: Target) -> Option<Computed> {
-    if !matches!(
-        relocation.ty,
-        RelocationType::MemoryAddrI32 | RelocationType::TableIndexI32
-    ) {
+    if !relocation::is_address_in_data(relocation.ty) {
         return None;
     }
-    let addend = relocation.addend as u32;
+    let addend = i64::from(relocation.addend);
     let entry = GotEntry::of(target);
     if entry.is_imported(parts.resolution, parts.options) {
         let global = parts.indices.globals.got(entry)?;
@@ -192,20 +209,20 @@ fn value(parts: &Parts, relocation: &Relocation, target: Target) -> Option<Compu
 }
 
 /// The address or table slot of what the module itself has, once it has its place.
-fn placed(parts: &Parts, target: Target, addend: u32) -> Option<Computed> {
+fn placed(parts: &Parts, target: Target, addend: i64) -> Option<Computed> {
     if let Target::Shared(_, Definition::Address(LinkerAddress::Absolute(_))) = target {
         return None;
     }
     if let Some(function) = parts.resolution.target_function(target) {
         return Some(Computed {
             global: parts.place("__table_base")?,
-            offset: parts.indices.tables.slot(function)?.0,
+            offset: parts.indices.tables.slot(function)?.0.into(),
         });
     }
     let address = parts.layout.symbol_address(parts.resolution, target)?;
     Some(Computed {
         global: parts.place("__memory_base")?,
-        offset: address.plus(addend).0,
+        offset: i64::from(address.0) + addend,
     })
 }
 
@@ -219,7 +236,7 @@ fn address_in(parts: &Parts, global: &DefinedGlobal) -> Option<Computed> {
         DefinedGlobal::Got(GotEntry::Local(symbol)) => placed(parts, Target::Object(symbol), 0),
         DefinedGlobal::Synthetic(SyntheticGlobal::TlsBase) => Some(Computed {
             global: parts.place("__memory_base")?,
-            offset: parts.layout.memory.tls.base.0,
+            offset: parts.layout.memory.tls.base.0.into(),
         }),
         _ => None,
     }
@@ -230,7 +247,7 @@ pub fn initial_address(parts: &Parts, global: &DefinedGlobal) -> Option<ConstExp
     let may = synthetic::computes_constants(parts.resolution);
     address_in(parts, global)
         .filter(|_| may)
-        .map(Computed::constant)
+        .map(|address| address.constant(parts))
 }
 
 /// The body of `__wasm_apply_global_relocs`: sets the globals that hold addresses.
@@ -239,7 +256,7 @@ pub fn apply_global_relocs(code: &mut InstructionSink, parts: &Parts) {
     for (position, global) in globals.defined.iter().enumerate() {
         if let Some(value) = address_in(parts, global) {
             let index = GlobalIndex::new(globals.imported_count() + position);
-            value.push(code);
+            value.push(parts, code);
             code.global_set(index.into());
         }
     }

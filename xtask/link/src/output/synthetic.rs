@@ -311,7 +311,7 @@ fn panic(code: &mut InstructionSink, parts: &Parts, shape: PanicShape, params: u
 /// Pushes what `__genkan_panic` takes. A `Location` is address and length of
 /// the file's name, line and column, 4 bytes each, in rustc 1.63 to today.
 fn push_report(code: &mut InstructionSink, shape: PanicShape, params: u32) {
-    if shape == PanicShape::Message {
+    if matches!(shape, PanicShape::Message | PanicShape::Format) {
         code.local_get(0).local_get(1);
     } else {
         code.i32_const(0).i32_const(0);
@@ -337,6 +337,9 @@ fn push_report(code: &mut InstructionSink, shape: PanicShape, params: u32) {
         }
         PanicShape::Allocation | PanicShape::AllocationNowhere => {
             code.i64_const(-2).i64_const(-2);
+        }
+        PanicShape::Format => {
+            code.i64_const(-3).i64_const(-3);
         }
         PanicShape::Location | PanicShape::Message | PanicShape::Nothing => {
             code.i64_const(-1).i64_const(-1);

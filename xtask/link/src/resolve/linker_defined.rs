@@ -58,7 +58,7 @@ pub fn define<'a>(
         all.push((name, kind, Definition::Synthetic(apply)));
     }
     if options.is_pic() {
-        import_places(symbols);
+        import_places(symbols, options);
     } else {
         all.push(global(SyntheticGlobal::StackPointer));
     }
@@ -98,12 +98,12 @@ pub fn widen(synthetic: &mut IndexVec<SyntheticId, SyntheticFunction>) {
 /// What a dynamic linker gives each module: where its data begins, and where its part
 /// of the function table; and the stack, which they share.
 pub const PLACES: [(&str, bool); 3] = [
+    ("__stack_pointer", true),
     ("__memory_base", false),
     ("__table_base", false),
-    ("__stack_pointer", true),
 ];
 
-fn import_places(symbols: &mut SymbolTable) {
+fn import_places(symbols: &mut SymbolTable, options: &Options) {
     for (name, mutable) in PLACES {
         let (id, _) = symbols.entry(Cow::Borrowed(name), SymbolKind::Global);
         let symbol = &mut symbols[id];
@@ -112,7 +112,10 @@ fn import_places(symbols: &mut SymbolTable) {
         symbol.import = ImportAs {
             name: Some(("env", name)),
             global: Some(GlobalType {
-                content_type: ValType::I32,
+                content_type: match options.memory.is_64 {
+                    true => ValType::I64,
+                    false => ValType::I32,
+                },
                 mutable,
                 shared: false,
             }),

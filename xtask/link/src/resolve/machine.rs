@@ -15,7 +15,6 @@ use crate::resolve::resolution::JoinedObject;
 pub fn is_64(
     objects: &IndexVec<ObjectId, JoinedObject>,
     libraries: &[SharedLibrary],
-    is_dynamic: bool,
     options: &Options,
 ) -> Result<bool> {
     let module_is_64 = options.memory.is_64;
@@ -27,13 +26,9 @@ pub fn is_64(
         Some(Error::Machine { origin, is_64 })
     });
     let mut errors: Vec<Error> = others.collect();
-    for (is_asked, what) in [
-        (is_dynamic, "dynamic linking"),
-        (options.panic != Panic::Std, "reports of panics"),
-    ] {
-        if module_is_64 && is_asked {
-            errors.push(Error::Memory64 { what });
-        }
+    if module_is_64 && options.panic != Panic::Std {
+        let what = "reports of panics";
+        errors.push(Error::Memory64 { what });
     }
     Errors::check(errors)?;
     Ok(module_is_64)

@@ -18,7 +18,7 @@ mod stubs;
 mod substitute;
 pub mod trace;
 
-use crate::error::{Errors, Result};
+use crate::error::{Error, Errors, Result};
 use crate::index::IndexVec;
 use crate::input::shared;
 use crate::options::{Input, Options};
@@ -33,6 +33,9 @@ use crate::signature::Signature;
 /// If an input is damaged, two strong definitions meet, or objects disagree on
 /// what a symbol is.
 pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolution<'a>> {
+    if options.is_pic() && options.memory.shared {
+        return Err(Error::PlacedThreads.into());
+    }
     let mut extractor = Extractor::new(options);
     let mut synthetic = IndexVec::new();
     let symbols = &mut extractor.binder.symbols;
@@ -53,7 +56,7 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
         extracted,
         warnings,
     } = extractor.finish();
-    let is_64 = machine::is_64(&objects, &libraries, is_dynamic, options)?;
+    let is_64 = machine::is_64(&objects, &libraries, options)?;
     if is_64 {
         linker_defined::widen(&mut synthetic);
     }

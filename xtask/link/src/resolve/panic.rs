@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use wasmparser::{SymbolFlags, ValType};
+use wasmparser::{BinaryReader, ProducersSectionReader, SymbolFlags, ValType};
 
 use crate::index::SymbolId;
 use crate::options::Panic;
@@ -29,7 +29,7 @@ const REPORT: Signature<'static> =
 /// From the sources of core, alloc and std of Rust 1.63 and 1.95.
 const ENTRY_POINTS: &[(&str, PanicShape, usize)] = &[
     ("core::panicking::panic_fmt", PanicShape::Location, 2),
-    ("core::panicking::panic_fmt", PanicShape::Location, 3),
+    ("core::panicking::panic_fmt", PanicShape::Format, 3),
     ("core::panicking::panic_bounds_check", PanicShape::Bounds, 3),
     ("core::panicking::panic", PanicShape::Message, 3),
     ("core::panicking::panic_str", PanicShape::Message, 3),
@@ -104,6 +104,10 @@ const ENTRY_POINTS: &[(&str, PanicShape, usize)] = &[
     ("rust_begin_unwind", PanicShape::Nothing, 1),
 ];
 
+/// The versions 1.x of Rust whose `core::fmt::Arguments` is what the host knows: two words,
+/// as the sources of core of Rust 1.95 and 1.97 describe them. Of others nothing is told.
+const KNOWN_ARGUMENTS: std::ops::RangeInclusive<u32> = 95..=97;
+
 /// Replaces them, if `how` says so.
 pub fn replace(resolution: &mut Resolution, how: Panic) {
     if how == Panic::Std || has_own_handler(resolution) {
@@ -155,7 +159,30 @@ fn entry_point<'a>(
         .find(|(name, _, count)| *name == path && *count == params.len())
         .map(|(_, shape, _)| *shape)
         .or(constant.then_some(PanicShape::Location))?;
+    let shape = match shape {
+        PanicShape::Format if !has_known_arguments(resolution, id) => PanicShape::Location,
+        shape => shape,
+    };
     Some((id, shape, signature))
+}
+
+/// Whether the compiler of what defines a symbol is one of [`KNOWN_ARGUMENTS`].
+fn has_known_arguments(resolution: &Resolution, id: SymbolId) -> bool {
+    let Definition::Object(symbol) = resolution.symbols[id].definition else {
+        return false;
+    };
+    let object = resolution.object(symbol.object);
+    let version = object.producers.as_ref().and_then(|section| {
+        let reader = BinaryReader::new(section.data(), 0);
+        let fields = ProducersSectionReader::new(reader).ok()?.into_iter();
+        let mut values = fields.flatten().flat_map(|field| field.values).flatten();
+        values.find(|value| value.name == "rustc")
+    });
+    let minor = version.and_then(|value| {
+        let (minor, _) = value.version.strip_prefix("1.")?.split_once('.')?;
+        minor.parse().ok()
+    });
+    minor.is_some_and(|minor: u32| KNOWN_ARGUMENTS.contains(&minor))
 }
 
 /// Whether an object that is linked for its own sake handles panics.

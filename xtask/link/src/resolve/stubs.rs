@@ -52,15 +52,15 @@ pub fn apply(extractor: &mut Extractor, options: &Options) -> Result<()> {
 }
 
 /// The undefined symbols that a stub library means by `name`: that of the name, and
-/// functions of `hosts` that are imported by it.
+/// functions of `hosts` that objects call or import by it.
 fn wanted(symbols: &SymbolTable, hosts: &[SymbolId], name: &str) -> Vec<SymbolId> {
     let is_wanted = |id: &SymbolId| {
         let symbol = &symbols[*id];
         !symbol.is_defined() && symbol.wanted_by.is_some()
     };
     let imports = |id: &&SymbolId| {
-        let import = symbols[**id].import.name;
-        import.is_some_and(|(_, field)| field == name)
+        let symbol = &symbols[**id];
+        symbol.name == name || symbol.import.name.is_some_and(|(_, field)| field == name)
     };
     let mut found: Vec<SymbolId> = symbols.find(name).into_iter().collect();
     found.extend(hosts.iter().filter(imports));

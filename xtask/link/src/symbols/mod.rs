@@ -296,6 +296,8 @@ pub enum PanicShape {
     Location,
     /// Address and length of a message.
     Message,
+    /// Both words of a `core::fmt::Arguments`, which the host knows.
+    Format,
     /// An index and the length it exceeds.
     Bounds,
     /// No location either.
