@@ -40,6 +40,15 @@ proptest! {
                 prop_assert!(error.is_none(), "of the object: {error:?}\n{program:#?}");
             }
         }
+        if let Some(options) = program.with_library() {
+            let library = Input::new("lib.so", &linked.module);
+            let with_library = [&inputs[..1], &[library]].concat();
+            if let Ok(linked) = genkan_link::link(&with_library, &options) {
+                let valid = Validator::new_with_features(WasmFeatures::all()).validate_all(&linked.module);
+                let error = valid.err();
+                prop_assert!(error.is_none(), "beside a library: {error:?}\n{program:#?}");
+            }
+        }
         let again = genkan_link::link(&inputs, &options).unwrap();
         prop_assert!(again.module == linked.module, "another module");
     }

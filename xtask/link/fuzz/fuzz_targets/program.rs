@@ -332,7 +332,7 @@ impl Program {
         let mut options = self.options();
         let is_library = options.kind == OutputKind::Shared;
         is_library.then(|| {
-            if self.kind / 8 % 2 == 0 {
+            if (self.kind / 8).is_multiple_of(2) {
                 options.kind = OutputKind::Module;
             }
             options.check_library_types = self.flags & (1 << 23) != 0;
