@@ -177,7 +177,7 @@ fn every_end_has_its_lines() {
     let error = fails(&mut plain(), "dinner", &[9.into()]);
     assert_eq!(
         text(&error),
-        "guest panicked at ends_debug.rs:14:25
+        "guest panicked at ends_debug.rs:14:25: too many people
   in ends_debug::Order::share at ends_debug.rs:14:25
   in ends_debug::serve at ends_debug.rs:22:11
   in dinner at ends_debug.rs:27:5"
@@ -337,7 +337,7 @@ fn recursion_is_folded() {
     );
     assert_eq!(
         text(&error),
-        "guest panicked at recursion.rs:14:25
+        "guest panicked at recursion.rs:14:25: too many people
   in recursion::Order::share at recursion.rs:14:25
   in recursion::serve at recursion.rs:22:11
   in recursion::odd at recursion.rs:48:17
