@@ -166,6 +166,17 @@ fn mistakes_are_told_as_wasm_ld_tells_them() {
             "--export-memory is incompatible with --shared",
         ),
         (
+            &[
+                "a.o",
+                "-o",
+                "out.wasm",
+                "-shared",
+                "--experimental-pic",
+                "--shared-memory",
+            ],
+            "-shared and -pie with --shared-memory: not implemented",
+        ),
+        (
             &["a.o", "-o", "out.wasm", "-z", "new", "--fatal-warnings"],
             "unknown -z value: new",
         ),
