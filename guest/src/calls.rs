@@ -6,10 +6,10 @@ mod argument;
 mod codec;
 mod import;
 
+pub use crate::section::{joined, joined_len};
 pub use answer::{answer, Answer, Give, FAILED};
 pub use argument::{Argument, Arguments, Param, Slots};
 pub use codec::{encoded, Codec, Encoded};
-pub use crate::section::{joined, joined_len};
 pub use import::{ask, Receive};
 
 #[cfg(feature = "json")]

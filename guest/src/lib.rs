@@ -12,6 +12,7 @@ extern crate std;
 #[doc(hidden)]
 pub mod calls;
 #[cfg(feature = "columns")]
+#[clippy::msrv = "1.82"]
 pub mod columns;
 #[cfg_attr(not(feature = "calls"), allow(dead_code))] // `take_answer`
 mod host;

@@ -10,8 +10,15 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
     let settings = Settings::parse(attribute)?;
     let item: ItemImpl = syn::parse2(item)?;
     let aggregate = Aggregate::of(&item)?;
-    let name = settings.name.unwrap_or_else(|| snake_case(&aggregate.ident));
-    let line = line("aggregate", &name, &settings.volatility, &aggregate.fields());
+    let name = settings
+        .name
+        .unwrap_or_else(|| snake_case(&aggregate.ident));
+    let line = line(
+        "aggregate",
+        &name,
+        &settings.volatility,
+        &aggregate.fields(),
+    );
     let calls = aggregate.calls(&name);
     Ok(quote! {
         #item
@@ -59,7 +66,12 @@ impl<'i> Aggregate<'i> {
         let merge = required("merge", "fn merge(&mut self, …)")?;
         let state = required("state", "fn state(&self) -> (…)")?;
         let finish = required("finish", "fn finish(&self) -> …")?;
-        for (method, is_mut) in [(update, true), (merge, true), (state, false), (finish, false)] {
+        for (method, is_mut) in [
+            (update, true),
+            (merge, true),
+            (state, false),
+            (finish, false),
+        ] {
             check(&method.sig)?;
             check_receiver(method, is_mut)?;
         }

@@ -166,10 +166,14 @@ impl Form {
 
 /// The name of the type that a last parameter refers to if the result is written there.
 fn written(ty: &Type) -> Option<(&'static str, Vec<&Type>)> {
-    let Type::Reference(reference) = ty else { return None };
+    let Type::Reference(reference) = ty else {
+        return None;
+    };
     reference.mutability?;
     let (name, arguments) = named(&reference.elem)?;
-    let name = ["Output", "String", "Vec"].into_iter().find(|it| *it == name)?;
+    let name = ["Output", "String", "Vec"]
+        .into_iter()
+        .find(|it| *it == name)?;
     Some((name, arguments))
 }
 

@@ -114,7 +114,9 @@ fn replace(tokens: TokenStream, lifetime: &str) -> TokenStream {
 
 /// The names of parameters, and the tuple of them with its type.
 pub fn tuple(types: &[&Type]) -> (Vec<syn::Ident>, TokenStream) {
-    let names: Vec<_> = (0..types.len()).map(|index| format_ident!("p{index}")).collect();
+    let names: Vec<_> = (0..types.len())
+        .map(|index| format_ident!("p{index}"))
+        .collect();
     let types = types.iter().map(|ty| with_lifetime(ty, "'_"));
     let tuple = quote!((#(#names,)*): (#(#types,)*));
     (names, tuple)

@@ -3,6 +3,7 @@
 use super::batch::{Batch, Raw};
 use super::bits::{self, Validity, WORD};
 use super::element::{Element, Fixed};
+use alloc::boxed::Box;
 use core::slice;
 
 /// What a row has of a column that may not be null: a number, `bool`, `&str`, `&[u8]`.
@@ -133,12 +134,21 @@ impl<'a, T: Value<'a>> Argument<'a> for Option<T> {
     }
 }
 
+/// What to take of a row's number.
+fn mask(column: &Raw) -> usize {
+    match column.is_constant() {
+        true => 0,
+        false => usize::MAX,
+    }
+}
+
 /// Values of a fixed width.
 pub struct FixedValues<T> {
     start: *const T,
-    /// A value that stands for all rows, as often as a word has rows: so that loops know
-    /// of no such columns.
-    constant: Option<[T; WORD]>,
+    /// All bits; none if one row stands for all.
+    mask: usize,
+    /// That row's value, as often as a word has rows: so that loops know of no such columns.
+    constant: Option<Box<[T; WORD]>>,
 }
 
 impl<'a, T: Fixed> Value<'a> for T {
@@ -148,9 +158,11 @@ impl<'a, T: Fixed> Value<'a> for T {
 
     unsafe fn values(column: &'a Raw) -> Self::Values {
         let start = column.values as *const T;
+        let constant = column.is_constant().then(|| Box::new([*start; WORD]));
         FixedValues {
-            start,
-            constant: column.is_constant().then(|| [*start; WORD]),
+            start: constant.as_ref().map_or(start, |values| values.as_ptr()),
+            mask: mask(column),
+            constant,
         }
     }
 
@@ -163,10 +175,7 @@ impl<'a, T: Fixed> Value<'a> for T {
 
     #[inline]
     unsafe fn chunk(values: &Self::Values, at: usize, _: usize) -> Self::Chunk {
-        match &values.constant {
-            Some(values) => values.as_ptr(),
-            None => values.start.add(at),
-        }
+        values.start.add(at & values.mask)
     }
 
     #[inline]
@@ -245,10 +254,7 @@ impl<'a> Value<'a> for &'a [u8] {
         Offsets {
             bytes,
             offsets: column.offsets,
-            mask: match column.is_constant() {
-                true => 0,
-                false => usize::MAX,
-            },
+            mask: mask(column),
         }
     }
 

@@ -19,11 +19,13 @@ pub(super) fn lowest(n: usize) -> u64 {
 /// The bitmap must have them. No other byte is read.
 pub(super) unsafe fn word(bits: *const u8, at: usize, n: usize) -> u64 {
     let (start, shift) = (bits.add(at / 8), at % 8);
-    let bytes = (shift + n + 7) / 8;
+    let bytes = (shift + n).div_ceil(8);
     let mut word = if bytes >= 8 {
         u64::from_le(start.cast::<u64>().read_unaligned())
     } else {
-        (0..bytes).fold(0, |word, byte| word | u64::from(*start.add(byte)) << (8 * byte))
+        (0..bytes).fold(0, |word, byte| {
+            word | u64::from(*start.add(byte)) << (8 * byte)
+        })
     };
     word >>= shift;
     if bytes > 8 {
@@ -89,5 +91,8 @@ pub(super) fn pack(bytes: &[u8; WORD]) -> u64 {
         word
     }
     #[cfg(not(target_family = "wasm"))]
-    bytes.iter().rev().fold(0, |word, byte| word << 1 | u64::from(*byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, byte| word << 1 | u64::from(*byte))
 }

@@ -55,7 +55,11 @@ impl<'a, T: Element + ?Sized> Column<'a, T> {
     ///
     /// Panics if there is no such row.
     pub fn get(&self, row: usize) -> Option<T::Item<'a>> {
-        assert!(row < self.rows, "row {row} of a column of {} rows", self.rows);
+        assert!(
+            row < self.rows,
+            "row {row} of a column of {} rows",
+            self.rows
+        );
         let of_column = match self.raw.is_constant() {
             true => 0,
             false => row,

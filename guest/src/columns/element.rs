@@ -93,7 +93,10 @@ impl<const P: u8, const S: i8> Decimal128<P, S> {
     /// Its name, and how long that is.
     const TEXT: ([u8; DECIMAL], usize) = {
         assert!(P >= 1 && P <= 38, "a Decimal128 has 1 to 38 digits");
-        assert!(S <= P as i8, "a Decimal128 has no more digits behind the point than digits");
+        assert!(
+            S <= P as i8,
+            "a Decimal128 has no more digits behind the point than digits"
+        );
         let text = append(([0; DECIMAL], 0), b"Decimal128(");
         let text = append_number(text, P);
         let text = append(text, if S < 0 { b", -" } else { b", " });
@@ -113,7 +116,11 @@ const fn append(text: ([u8; DECIMAL], usize), more: &[u8]) -> ([u8; DECIMAL], us
 }
 
 const fn append_number(text: ([u8; DECIMAL], usize), number: u8) -> ([u8; DECIMAL], usize) {
-    let digits = [b'0' + number / 100, b'0' + number / 10 % 10, b'0' + number % 10];
+    let digits = [
+        b'0' + number / 100,
+        b'0' + number / 10 % 10,
+        b'0' + number % 10,
+    ];
     let leading = if number >= 100 {
         0
     } else if number >= 10 {

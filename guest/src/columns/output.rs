@@ -52,6 +52,9 @@ impl<'a, T: Element + ?Sized> Output<'a, T> {
             true => &mut [],
             false => room(column.offsets, rows + 1),
         };
+        if let Some(first) = offsets.first_mut() {
+            *first = 0;
+        }
         Self {
             rows,
             values: column.values,
@@ -85,7 +88,11 @@ impl<'a, T: Element + ?Sized> Output<'a, T> {
     ///
     /// Panics if there is no such row.
     pub fn set_valid(&mut self, row: usize, valid: bool) {
-        assert!(row < self.rows, "row {row} of a result of {} rows", self.rows);
+        assert!(
+            row < self.rows,
+            "row {row} of a result of {} rows",
+            self.rows
+        );
         set_bit(self.validity, row, valid);
     }
 
