@@ -9,7 +9,6 @@
 //! that there is room.
 
 use super::added::End;
-use super::instruction::Instruction;
 use super::plan::Plan;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -99,21 +98,19 @@ impl Helpers {
         }
     }
 
-    /// Has a function for what an instruction does, or a global for what it says: there
-    /// has to be one for each of the module's before the code is written.
-    pub(super) fn want(&mut self, instruction: Instruction) {
-        match instruction {
-            Instruction::Helped(helper) => {
-                self.wanted.number(helper);
-            }
-            Instruction::DataDrop(data) => {
-                self.dropped.number(Segment::Data(data));
-            }
-            Instruction::ElemDrop(elements) => {
-                self.dropped.number(Segment::Elements(elements));
-            }
-            _ => {}
-        }
+    /// Has this function. All that the module's code needs is wanted before it is written.
+    pub(super) fn want(&mut self, helper: Helper) {
+        self.wanted.number(helper);
+    }
+
+    /// Has a global for a data segment that is dropped.
+    pub(super) fn want_data_dropped(&mut self, data: u32) {
+        self.dropped.number(Segment::Data(data));
+    }
+
+    /// Has a global for an element segment that is dropped.
+    pub(super) fn want_elements_dropped(&mut self, elements: u32) {
+        self.dropped.number(Segment::Elements(elements));
     }
 
     /// The function's index.

@@ -36,13 +36,12 @@ impl<'a> Survey<'a> {
                 match instruction {
                     Instruction::Loop { .. } => body.loops = true,
                     Instruction::Unreachable => survey.needs_help = true,
-                    Instruction::Helped(_) => {
+                    Instruction::Helped(helper) => {
                         survey.needs_help = true;
-                        helpers.want(instruction);
+                        helpers.want(helper);
                     }
-                    Instruction::DataDrop(_) | Instruction::ElemDrop(_) => {
-                        helpers.want(instruction);
-                    }
+                    Instruction::DataDrop(data) => helpers.want_data_dropped(data),
+                    Instruction::ElemDrop(elements) => helpers.want_elements_dropped(elements),
                     Instruction::Call(function) if is_access(function) => survey.accesses += 1,
                     _ => {}
                 }
