@@ -4,6 +4,7 @@
 /// package, with `/`, and the text. It is there with the feature `source`.
 pub const FILES: &[(&str, &str)] = &[
     ("CALLS.md", include_str!("../CALLS.md")),
+    ("COLUMNS.md", include_str!("../COLUMNS.md")),
     ("Cargo.toml", include_str!("../Cargo.toml")),
     ("README.md", include_str!("../README.md")),
     ("include/genkan.h", include_str!("../include/genkan.h")),
