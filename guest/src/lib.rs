@@ -19,6 +19,7 @@ mod host;
 #[cfg(all(feature = "calls", not(target_family = "wasm")))]
 pub mod native;
 mod number;
+mod numbers;
 #[cfg(any(feature = "calls", feature = "columns"))]
 mod owned;
 mod pointer;
@@ -33,6 +34,7 @@ mod source;
 mod window;
 
 pub use number::{Atomic, Number};
+pub use numbers::Numbers;
 pub use pointer::{Error, HostPtr, HostSlice};
 #[cfg(feature = "source")]
 pub use source::{FILES, MACROS};

@@ -40,6 +40,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("src/lib.rs", include_str!("lib.rs")),
     ("src/native.rs", include_str!("native.rs")),
     ("src/number.rs", include_str!("number.rs")),
+    ("src/numbers.rs", include_str!("numbers.rs")),
     ("src/owned.rs", include_str!("owned.rs")),
     ("src/pointer.rs", include_str!("pointer.rs")),
     ("src/room.rs", include_str!("room.rs")),

@@ -13,6 +13,7 @@ mod calls;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod engine;
+mod files;
 mod guest;
 mod imports;
 mod pool;
@@ -34,6 +35,7 @@ pub fn measure_rewriting(module: &[u8], checks: Checks) -> Result<usize, Error> 
 pub use backtrace::{Entry, Frame, Location, Trace};
 pub use calls::{Argument, Arguments, Encoded, Parameter, Results, Return, Stop};
 pub use engine::{CompileLimits, Config, Engine, Module};
+pub use files::{Dir, DirAccess};
 pub use guest::{Captured, Guest, Setup};
 pub use imports::{Caller, Cx, Function, Functions, HostFunction, HostResult};
 pub use pool::{Pool, PoolLimits, Pooled};

@@ -329,3 +329,64 @@ fn a_profile_is_written_however_the_guest_ends() {
         2
     );
 }
+
+#[test]
+fn a_directory_is_given_with_dir() {
+    let program = guests::rust(
+        "copies_a_file",
+        r#"fn main() {
+            let mut args = std::env::args().skip(1);
+            let (from, to) = (args.next().unwrap(), args.next().unwrap());
+            match std::fs::copy(from, to) {
+                Ok(bytes) => println!("{bytes} bytes"),
+                Err(error) => {
+                    println!("{:?}", error.kind());
+                    std::process::exit(3);
+                }
+            }
+        }"#,
+    );
+    let program = program.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let texts = folder.path().join("texts");
+    std::fs::create_dir(&texts).unwrap();
+    std::fs::write(texts.join("a"), "twelve bytes").unwrap();
+    let texts = texts.to_str().unwrap();
+    let copied = Path::new(texts).join("b");
+    let gives = |dir: &str, base: &str| {
+        let [from, to] = ["a", "b"].map(|name| format!("{base}/{name}"));
+        host(&["--dir", dir, program, &from, &to])
+    };
+    for (suffix, base) in [
+        ("", texts),
+        (":rw", texts),
+        ("::/here", "/here"),
+        ("::/here:rw", "/here"),
+        ("::.", "."),
+    ] {
+        let dir = format!("{texts}{suffix}");
+        let expected = (0, "12 bytes\n".into(), String::new());
+        assert_eq!(gives(&dir, base), expected, "{dir}");
+        assert_eq!(std::fs::read(&copied).unwrap(), b"twelve bytes");
+        std::fs::remove_file(&copied).unwrap();
+    }
+    for (suffix, base) in [(":ro", texts), ("::/here:ro", "/here")] {
+        let dir = format!("{texts}{suffix}");
+        let expected = (3, "ReadOnlyFilesystem\n".into(), String::new());
+        assert_eq!(gives(&dir, base), expected, "{dir}");
+        assert!(!copied.exists());
+    }
+    // Without one, it is said what is missing; and one that is not there is an error of usage.
+    let (code, _, stderr) = host(&[program, "a", "b"]);
+    assert_eq!(code, 3);
+    assert!(
+        stderr.starts_with("note: ") && stderr.contains("--dir"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = host(&["--dir", "/nowhere", program, "a", "b"]);
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("cannot use /nowhere: No such file"),
+        "{stderr}"
+    );
+}

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// From the lowest up. A file that is in none of them is `lib.rs` or `main.rs`.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
     "abi",
     "sys",
     "backtrace",
     "types",
+    "files",
     "profile",
     "rewrite",
     "stop",

@@ -169,15 +169,21 @@ fn what_is_not_there_says_so() {
                 (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
             (import "wasi_snapshot_preview1" "fd_read"
                 (func $read (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "sock_shutdown"
+                (func $shutdown (param i32 i32) (result i32)))
             (memory (export "memory") 1)
             (func (export "open") (result i32)
                 (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
                     (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 0)))
             (func (export "read") (result i32)
-                (call $read (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0))))"#,
+                (call $read (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0)))
+            (func (export "shutdown") (result i32)
+                (call $shutdown (i32.const 3) (i32.const 0))))"#,
     );
-    assert_eq!(guest.call::<i32>("open", &[]).unwrap(), 52);
+    // There is no directory to open something in.
+    assert_eq!(guest.call::<i32>("open", &[]).unwrap(), 8);
     assert_eq!(guest.call::<i32>("read", &[]).unwrap(), 8);
+    assert_eq!(guest.call::<i32>("shutdown", &[]).unwrap(), 52);
 }
 
 #[test]
@@ -346,14 +352,15 @@ fn what_is_not_there_is_listed() {
         br#"(module
             (import "wasi_snapshot_preview1" "path_open"
                 (func (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "sock_shutdown" (func (param i32 i32) (result i32)))
             (import "wasi_snapshot_preview1" "fd_read" (func (param i32 i32 i32 i32) (result i32)))
             (import "wasi_snapshot_preview1" "sock_accept" (func (param i32 i32 i32) (result i32)))
             (memory (export "memory") 1))"#,
     );
     let module = module.unwrap();
     let mut functions = Functions::default();
-    assert_eq!(functions.absent(&module), ["path_open", "sock_accept"]);
-    functions.add("wasi_snapshot_preview1", "path_open", |_, _| {
+    assert_eq!(functions.absent(&module), ["sock_shutdown", "sock_accept"]);
+    functions.add("wasi_snapshot_preview1", "sock_shutdown", |_, _| {
         Ok(vec![Value::I32(52)])
     });
     assert_eq!(functions.absent(&module), ["sock_accept"]);

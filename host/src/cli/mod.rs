@@ -1,9 +1,11 @@
 //! The command line over the library: runs one function of one module.
 
 mod arguments;
+mod directory;
 mod waiting;
 
-use crate::engine::{Config, Engine};
+use crate::engine::{Config, Engine, Module};
+use crate::files::Dir;
 use crate::guest::{Guest, Setup};
 use crate::imports::Functions;
 use crate::profile::Profile;
@@ -29,6 +31,9 @@ Examples:
       Gives the guest a file's bytes, mapped and not copied.
   genkan-host hello.wasm a b
       Runs a program: its main function gets the arguments a and b.
+  genkan-host --dir texts::/texts:ro --dir . count.wasm /texts out.txt
+      The program may read what is in texts, which it knows as /texts, and use the
+      files of the working directory.
 
 Numbers:
   An argument for an i32 parameter is a number from 0 to 255, or has the suffix of
@@ -69,6 +74,10 @@ struct Options {
     /// An environment variable for the guest. Repeatable.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
+    /// A directory that the guest may use, and by what name it knows it; the name is HOST
+    /// if it is not given. With :ro, it may only read. Repeatable.
+    #[arg(long, value_name = "HOST[::GUEST][:ro|:rw]", value_parser = directory::parse)]
+    dir: Vec<Dir>,
     /// Keep compiled modules in this directory, and load them from there.
     #[arg(long, value_name = "DIRECTORY", env = "GENKAN_CACHE")]
     cache: Option<PathBuf>,
@@ -131,17 +140,7 @@ fn execute(options: Options) -> Result<ExitCode> {
         Error::File { .. } => e.into(),
         e => anyhow::Error::new(e).context(name.clone()),
     })?;
-    let absent = Functions::default().absent(&module);
-    if !absent.is_empty() {
-        // Without a reader there is nobody to tell.
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!(
-                "note: {name} imports of WASI what is not there, and is answered so: {}\n",
-                absent.join(", ")
-            ),
-        );
-    }
+    note_absent(&module, &options, &name);
     let regions = regions(&options)?;
 
     let function = match &options.invoke {
@@ -170,6 +169,7 @@ fn execute(options: Options) -> Result<ExitCode> {
         args,
         env: options.env,
         stdin: Box::new(std::io::stdin()),
+        dirs: options.dir,
         ..Setup::default()
     };
     let mut values: Vec<Value> = Vec::new();
@@ -196,6 +196,29 @@ fn execute(options: Options) -> Result<ExitCode> {
         Ok(results) => print(&results),
         Err(Error::Exit { code, .. }) => Ok(exit_code(code)),
         Err(error) => Err(anyhow::Error::new(error).context(name)),
+    }
+}
+
+/// Says what the module asks for of WASI that is not there.
+fn note_absent(module: &Module, options: &Options, name: &str) {
+    let mut notes = Vec::new();
+    let absent = Functions::default().absent(module);
+    if !absent.is_empty() {
+        let absent = absent.join(", ");
+        notes.push(format!(
+            "imports of WASI what is not there, and is answered so: {absent}"
+        ));
+    }
+    let opens = |import: &wasmer::ImportType| import.name() == "path_open";
+    if options.dir.is_empty() && module.imports().iter().any(opens) {
+        notes.push("may open files, and has no directory: give it one with --dir".into());
+    }
+    for note in notes {
+        // Without a reader there is nobody to tell.
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("note: {name} {note}\n"),
+        );
     }
 }
 

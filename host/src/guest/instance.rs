@@ -4,6 +4,7 @@ use super::outcome::{explain, memory_limit};
 use super::setup::Reused;
 use crate::backtrace::Trace;
 use crate::engine::{Module, Variant, VariantOrigin};
+use crate::files::Descriptors;
 use crate::imports::{Binder, Ended, Exports, Functions, Given, Needs, State};
 use crate::profile::Profile;
 use crate::regions::Space;
@@ -79,6 +80,7 @@ impl Recipe {
         let state = State {
             space: Arc::clone(&space),
             memory: None,
+            descriptors: Descriptors::new(&given.wasi.dirs),
             given: std::mem::take(given),
             stop: Arc::clone(&self.stop),
             counted: self.checks.fuel,

@@ -1,12 +1,14 @@
 //! What a guest is given.
 
 use super::captured::Captured;
+use crate::files::{Dir, DirAccess};
 use crate::imports::{Functions, Given, Wasi};
 use crate::profile::Profile;
-use crate::types::Limits;
+use crate::types::{Error, Limits};
 use std::any::Any;
 use std::fmt;
 use std::io::{Read, Write};
+use std::path::Path;
 
 /// What a guest is given when it is instantiated.
 #[non_exhaustive]
@@ -30,6 +32,8 @@ pub struct Setup {
     pub stdout: Box<dyn Write + Send>,
     /// Where its standard error goes; to the process's if nothing else is said.
     pub stderr: Box<dyn Write + Send>,
+    /// Directories that it may use, for WASI; none if nothing else is said.
+    pub dirs: Vec<Dir>,
 }
 
 impl Default for Setup {
@@ -44,6 +48,7 @@ impl Default for Setup {
             stdin: Box::new(std::io::empty()),
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
+            dirs: Vec::new(),
         }
     }
 }
@@ -55,6 +60,7 @@ impl fmt::Debug for Setup {
             .field("functions", &self.functions)
             .field("args", &self.args)
             .field("env", &self.env)
+            .field("dirs", &self.dirs)
             .finish_non_exhaustive()
     }
 }
@@ -75,6 +81,7 @@ impl Setup {
             stdin: self.stdin,
             stdout: self.stdout,
             stderr: self.stderr,
+            dirs: self.dirs,
         };
         let reused = Reused {
             limits: self.limits,
@@ -85,7 +92,7 @@ impl Setup {
         (reused, Given { wasi, user })
     }
 
-    /// No limit, no function, no argument but a name, no variable.
+    /// No limit, no function, no argument but a name, no variable, no directory.
     pub fn new() -> Self {
         Self::default()
     }
@@ -153,6 +160,32 @@ impl Setup {
     pub fn stderr(mut self, stream: impl Write + Send + 'static) -> Self {
         self.stderr = Box::new(stream);
         self
+    }
+
+    /// Opens the directory `host`, and adds it to [`Setup::dirs`]: the guest may use what is
+    /// in it, by paths that begin with `guest`.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), genkan_host::Error> {
+    /// use genkan_host::{DirAccess, Setup};
+    ///
+    /// let setup = Setup::new()
+    ///     .dir("/srv/texts", "/texts", DirAccess::Read)?
+    ///     .dir("/tmp/work", ".", DirAccess::ReadWrite)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Dir::open`]. For many guests it is cheaper to open it once, with that.
+    pub fn dir(
+        mut self,
+        host: impl AsRef<Path>,
+        guest: impl Into<String>,
+        access: DirAccess,
+    ) -> Result<Self, Error> {
+        self.dirs.push(Dir::open(host, guest, access)?);
+        Ok(self)
     }
 
     /// Keeps standard output and standard error for the host to look at.

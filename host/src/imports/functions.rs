@@ -99,8 +99,7 @@ impl Functions {
     }
 
     /// The functions of WASI's that a module imports and neither the host nor the embedder
-    /// has, by their names: they are answered that they are not there, as files and sockets
-    /// are. A program may never call them; one that does is told so.
+    /// has, by their names: they are answered that they are not there, as sockets are. A program may never call them; one that does is told so.
     pub fn absent(&self, module: &Module) -> Vec<String> {
         let imports = module.imports().iter();
         let wasi = imports.filter(|import| import.module() == wasi::MODULE);

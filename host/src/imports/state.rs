@@ -2,6 +2,7 @@
 
 use super::ending::ended;
 use super::exports::Exports;
+use crate::files::{Descriptors, Dir};
 use crate::profile::Samples;
 use crate::regions::Space;
 use crate::rewrite::BYTES_OF_FUEL;
@@ -20,6 +21,7 @@ pub(crate) struct Wasi {
     pub(crate) stdin: Box<dyn Read + Send>,
     pub(crate) stdout: Box<dyn Write + Send>,
     pub(crate) stderr: Box<dyn Write + Send>,
+    pub(crate) dirs: Vec<Dir>,
 }
 
 /// What the embedder gave a guest: each of its instances takes it over from the last.
@@ -37,6 +39,7 @@ impl Default for Given {
             stdin: Box::new(std::io::empty()),
             stdout: Box::new(std::io::sink()),
             stderr: Box::new(std::io::sink()),
+            dirs: Vec::new(),
         };
         Self {
             wasi,
@@ -50,6 +53,8 @@ pub(crate) struct State {
     pub(crate) space: Arc<Space>,
     pub(crate) memory: Option<Memory>,
     pub(crate) given: Given,
+    /// What it has open.
+    pub(crate) descriptors: Descriptors,
     pub(crate) stop: Arc<Stop>,
     /// Whether it has fuel.
     pub(crate) counted: bool,

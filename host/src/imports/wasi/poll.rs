@@ -1,10 +1,10 @@
 //! WASI's `poll_oneoff`: a guest waits, for a clock or for one of its streams.
 
+use super::answer::{Done, load, store};
 use super::clock::now;
-use super::errno::{EBADF, EFAULT, EINVAL, SUCCESS, load, store};
-use super::state::Env;
+use crate::files::{Descriptor, Descriptors, Errno, Stream};
+use crate::imports::state::Env;
 use std::time::Duration;
-use wasmer::RuntimeError;
 
 /// How many things a guest may wait for at once.
 const MOST: u32 = 1024;
@@ -30,11 +30,11 @@ enum Until {
     /// Now.
     Ready,
     /// Never: it is wrong.
-    Wrong(i32),
+    Wrong(Errno),
 }
 
 impl Subscription {
-    fn parse(bytes: [u8; SUBSCRIPTION]) -> Self {
+    fn parse(bytes: [u8; SUBSCRIPTION], open: &Descriptors) -> Self {
         let word = |at: usize| {
             let word = bytes[at..at + 8].try_into().expect("eight bytes");
             u64::from_le_bytes(word)
@@ -53,10 +53,13 @@ impl Subscription {
                 },
             },
             // What is not there yet, reading waits for.
-            1 if first == 0 => Until::Ready,
-            2 if matches!(first, 1 | 2) => Until::Ready,
-            1 | 2 => Until::Wrong(EBADF),
-            _ => Until::Wrong(EINVAL),
+            1 | 2 => match (kind, open.get(first)) {
+                (1, Ok(Descriptor::Stream(Stream::In))) => Until::Ready,
+                (2, Ok(Descriptor::Stream(Stream::Out | Stream::Error))) => Until::Ready,
+                (_, Ok(Descriptor::File(_))) => Until::Ready,
+                _ => Until::Wrong(Errno::BADF),
+            },
+            _ => Until::Wrong(Errno::INVAL),
         };
         Self {
             userdata: word(0),
@@ -79,12 +82,12 @@ impl Subscription {
         let mut event = [0; EVENT];
         event[..8].copy_from_slice(&self.userdata.to_le_bytes());
         let errno = match self.until {
-            Until::Wrong(errno) => errno,
-            _ => SUCCESS,
+            Until::Wrong(errno) => errno.number(),
+            _ => 0,
         };
-        event[8..10].copy_from_slice(&(errno as u16).to_le_bytes());
+        event[8..10].copy_from_slice(&errno.to_le_bytes());
         event[10] = self.kind;
-        if errno == SUCCESS && self.kind != 0 {
+        if errno == 0 && self.kind != 0 {
             // How many bytes can be read or written is not known; there is room for one.
             event[16] = 1;
         }
@@ -93,28 +96,18 @@ impl Subscription {
 }
 
 /// Waits until one of the subscriptions is over, or the guest's deadline is.
-pub(super) fn poll_oneoff(
-    env: Env<'_>,
-    from: u32,
-    to: u32,
-    count: u32,
-    events: u32,
-) -> Result<i32, RuntimeError> {
+pub(super) fn poll_oneoff(env: &mut Env<'_>, from: u32, to: u32, count: u32, events: u32) -> Done {
     if !(1..=MOST).contains(&count) {
-        return Ok(EINVAL);
+        return Err(Errno::INVAL.into());
     }
     env.data().spend(count)?;
     let subscription = |index: u32| {
         let at = from.checked_add(index * SUBSCRIPTION as u32);
-        at.ok_or(EFAULT)
-            .and_then(|at| load(&env, at))
-            .map(Subscription::parse)
+        let bytes = load(env, at.ok_or(Errno::FAULT)?)?;
+        Ok(Subscription::parse(bytes, &env.data().descriptors))
     };
-    let all: Result<Vec<_>, i32> = (0..count).map(subscription).collect();
-    let all = match all {
-        Ok(all) => all,
-        Err(errno) => return Ok(errno),
-    };
+    let all = (0..count).map(subscription);
+    let all: Vec<_> = all.collect::<Result<_, Errno>>()?;
     // All of them are still to come as long as the next is.
     while let Some(next) = all.iter().map(Subscription::left).min().flatten() {
         std::thread::sleep(next.min(SLICE));
@@ -124,14 +117,9 @@ pub(super) fn poll_oneoff(
     let mut at = to;
     let mut written = 0u32;
     for subscription in over {
-        if store(&env, at, &subscription.event()).is_err() {
-            return Ok(EFAULT);
-        }
+        store(env, at, &subscription.event())?;
         written += 1;
         at = at.saturating_add(EVENT as u32);
     }
-    Ok(match store(&env, events, &written.to_le_bytes()) {
-        Ok(()) => SUCCESS,
-        Err(errno) => errno,
-    })
+    Ok(store(env, events, &written.to_le_bytes())?)
 }
