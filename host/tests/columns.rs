@@ -170,7 +170,7 @@ fn functions_of_every_type() {
             if name == "not" && columns[0].constant && columns[0].cells[0].is_none() {
                 continue;
             }
-            let results = host.scalar(&name, &columns, rows, &mut random);
+            let results = host.scalar(&name, &columns, rows);
             failures += u32::from(results.is_err());
             let expected = expected(&name, &takes_null, &columns, rows);
             assert_eq!(results, expected, "{name} of {columns:?}");
@@ -227,7 +227,7 @@ fn there_is_no_call_for_a_row_without_a_value() {
         cells: cells.collect(),
         constant: false,
     };
-    let halves = host.scalar("even", &[column], 1000, &mut random).unwrap();
+    let halves = host.scalar("even", &[column], 1000).unwrap();
     for (row, cell) in halves.iter().enumerate() {
         let half = (row % 7 != 3).then(|| (row as i64).to_le_bytes().to_vec());
         assert_eq!(*cell, half);
@@ -237,15 +237,7 @@ fn there_is_no_call_for_a_row_without_a_value() {
         cells: vec![i64s(7)],
         ..odd
     };
-    let batch = host.batch(
-        "even",
-        None,
-        &[odd],
-        None,
-        1,
-        &["Int64".into()],
-        &mut random,
-    );
+    let batch = host.batch("even", None, &[odd], None, 1, &["Int64".into()]);
     let trap = batch.unwrap_err();
     assert!(trap.contains("__genkan_panic"), "{trap}");
 }
@@ -253,9 +245,8 @@ fn there_is_no_call_for_a_row_without_a_value() {
 #[test]
 fn a_volatile_function_has_a_call_for_each_row() {
     let mut host = host();
-    let mut random = Random(3);
     for first in [1, 101] {
-        let counted = host.scalar("counter", &[], 100, &mut random).unwrap();
+        let counted = host.scalar("counter", &[], 100).unwrap();
         let expected: Vec<_> = (first..first + 100).map(i64s).collect();
         assert_eq!(counted, expected);
     }
@@ -266,12 +257,7 @@ fn a_function_of_a_whole_batch_looks_around() {
     let mut host = host();
     let mut random = Random(4);
     let column = Column::random("Float64", 200, 2, &mut random);
-    let differences = host.scalar(
-        "difference",
-        std::slice::from_ref(&column),
-        200,
-        &mut random,
-    );
+    let differences = host.scalar("difference", std::slice::from_ref(&column), 200);
     let expected: Vec<Cell> = (0..200)
         .map(|row: usize| {
             let before = column.cells[row.checked_sub(1)?].as_ref()?;
@@ -282,12 +268,10 @@ fn a_function_of_a_whole_batch_looks_around() {
     assert_eq!(differences.unwrap(), expected);
 
     let constant = Column::random("Boolean", 9, 10, &mut random).into_constant();
-    let refused = host.scalar("not", &[constant], 9, &mut random).unwrap_err();
+    let refused = host.scalar("not", &[constant], 9).unwrap_err();
     assert_eq!((&*refused.text, refused.row), ("it is always null", None));
     let bytes = Column::random("Binary", 3, 0, &mut random);
-    let refused = host
-        .scalar("too_few", &[bytes], 3, &mut random)
-        .unwrap_err();
+    let refused = host.scalar("too_few", &[bytes], 3).unwrap_err();
     assert_eq!(
         refused.text,
         "the function pushed 2 rows into its result, of 3"
@@ -387,29 +371,13 @@ fn aggregated<M: Model + Default>(name: &str, seed: u64) {
                 }
                 let groups = grouped.then_some(&*groups);
                 let update = format!("{name}:update");
-                host.batch(
-                    &update,
-                    Some(handle),
-                    &columns,
-                    groups,
-                    rows,
-                    &[],
-                    &mut random,
-                )
-                .unwrap()
-                .unwrap();
+                host.batch(&update, Some(handle), &columns, groups, rows, &[])
+                    .unwrap()
+                    .unwrap();
             }
             let state = format!("{name}:state");
             let states = host
-                .batch(
-                    &state,
-                    Some(handle),
-                    &[],
-                    None,
-                    seen,
-                    &signature.state,
-                    &mut random,
-                )
+                .batch(&state, Some(handle), &[], None, seen, &signature.state)
                 .unwrap()
                 .unwrap();
             assert!(host.size(name, handle) > 0);
@@ -423,17 +391,9 @@ fn aggregated<M: Model + Default>(name: &str, seed: u64) {
                 .collect();
             let groups: Vec<_> = (0..seen as u32).collect();
             let merge = format!("{name}:merge");
-            host.batch(
-                &merge,
-                Some(merged),
-                &columns,
-                Some(&groups),
-                seen,
-                &[],
-                &mut random,
-            )
-            .unwrap()
-            .unwrap();
+            host.batch(&merge, Some(merged), &columns, Some(&groups), seen, &[])
+                .unwrap()
+                .unwrap();
         }
         let finish = format!("{name}:finish");
         let first = most / 3;
@@ -442,15 +402,7 @@ fn aggregated<M: Model + Default>(name: &str, seed: u64) {
             // It can be asked twice.
             for _ in 0..2 {
                 let finished = host
-                    .batch(
-                        &finish,
-                        Some(merged),
-                        &[],
-                        None,
-                        count,
-                        &result,
-                        &mut random,
-                    )
+                    .batch(&finish, Some(merged), &[], None, count, &result)
                     .unwrap()
                     .unwrap();
                 cells.truncate(if count == first { 0 } else { first });
@@ -482,7 +434,6 @@ fn a_state_with_nulls() {
 #[test]
 fn an_aggregate_that_fails_names_the_row() {
     let mut host = host();
-    let mut random = Random(8);
     let handle = host.new_groups("geometric_mean");
     let numbers = [Some(2.0f64), None, Some(8.0), Some(-1.0), Some(3.0)];
     let column = |numbers: &[Option<f64>]| Column {
@@ -503,7 +454,6 @@ fn an_aggregate_that_fails_names_the_row() {
             None,
             rows,
             &[],
-            &mut random,
         )
         .unwrap()
     };
@@ -514,25 +464,17 @@ fn an_aggregate_that_fails_names_the_row() {
         ("-1 has no logarithm", Some(3))
     );
 
-    let finish = |host: &mut Host, handle, random: &mut Random| {
+    let finish = |host: &mut Host, handle| {
         let result = ["Float64?".to_string()];
-        host.batch(
-            "geometric_mean:finish",
-            Some(handle),
-            &[],
-            None,
-            1,
-            &result,
-            random,
-        )
-        .unwrap()
-        .unwrap()
-        .remove(0)
-        .remove(0)
+        host.batch("geometric_mean:finish", Some(handle), &[], None, 1, &result)
+            .unwrap()
+            .unwrap()
+            .remove(0)
+            .remove(0)
     };
     let new = host.new_groups("geometric_mean");
-    assert_eq!(finish(&mut host, new, &mut random), None);
-    let mean = finish(&mut host, handle, &mut random).unwrap();
+    assert_eq!(finish(&mut host, new), None);
+    let mean = finish(&mut host, handle).unwrap();
     // 2 and 8 once, and once more before the failure.
     assert!((float(&mean) - 4.0).abs() < 1e-12);
 }

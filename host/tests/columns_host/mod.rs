@@ -101,6 +101,8 @@ pub struct Host {
     /// Memory that the guest gave: where it is, and what is used of it.
     arena: u32,
     used: u32,
+    /// For what a host is free to do.
+    random: Random,
 }
 
 /// How much memory the guest gives.
@@ -154,9 +156,10 @@ impl Host {
             signatures: lines.lines().map(signature).collect(),
             arena: 0,
             used: 0,
+            random: Random(0x5eed),
         };
         host.arena = host.call("genkan_alloc", &[ARENA]).unwrap() as u32;
-        assert!(host.arena > 0 && host.arena % 16 == 0);
+        assert!(host.arena > 0 && host.arena.is_multiple_of(16));
         host
     }
 
@@ -209,10 +212,10 @@ impl Host {
     }
 
     /// A bitmap of these bits, which begins anywhere in a byte and has any bits around.
-    fn place_bits(&mut self, bits: &[bool], random: &mut Random) -> (u32, u32) {
-        let first = random.below(70) as usize;
+    fn place_bits(&mut self, bits: &[bool]) -> (u32, u32) {
+        let first = self.random.below(70) as usize;
         let mut bytes: Vec<u8> = (0..(first + bits.len()).div_ceil(8))
-            .map(|_| random.next() as u8)
+            .map(|_| self.random.next() as u8)
             .collect();
         for (index, &bit) in (first..).zip(bits) {
             bytes[index / 8] =
@@ -222,7 +225,7 @@ impl Host {
     }
 
     /// The words of an argument's column.
-    fn argument(&mut self, column: &Column, random: &mut Random) -> [u32; 8] {
+    fn argument(&mut self, column: &Column) -> [u32; 8] {
         let cells = match column.constant {
             true => &column.cells[..1],
             false => &column.cells[..],
@@ -231,13 +234,16 @@ impl Host {
         let there: Vec<bool> = cells.iter().map(Option::is_some).collect();
         let mut words = [0; 8];
         // A bitmap without a null may be there, or not.
-        if nulls > 0 || random.below(2) == 0 {
-            (words[4], words[5]) = self.place_bits(&there, random);
+        if nulls > 0 || self.random.below(2) == 0 {
+            (words[4], words[5]) = self.place_bits(&there);
         }
         words[6] = nulls as u32;
         words[7] = column.constant.into();
         // Anything is where there is no value.
-        let any = |cell: &Cell| cell.clone().unwrap_or_else(|| value(&column.ty, random));
+        let any = |cell: &Cell| {
+            cell.clone()
+                .unwrap_or_else(|| value(&column.ty, &mut self.random))
+        };
         let filled: Vec<_> = cells.iter().map(any).collect();
         match width(&column.ty) {
             Some(width) => {
@@ -247,7 +253,7 @@ impl Host {
             }
             None if column.ty.starts_with("Boolean") => {
                 let bits: Vec<bool> = filled.iter().map(|cell| cell[0] != 0).collect();
-                (words[0], words[2]) = self.place_bits(&bits, random);
+                (words[0], words[2]) = self.place_bits(&bits);
                 words[1] = (words[2] + bits.len() as u32).div_ceil(8);
             }
             None => {
@@ -294,14 +300,10 @@ impl Host {
         groups: Option<&[u32]>,
         rows: usize,
         results: &[String],
-        random: &mut Random,
     ) -> Result<Result<Vec<Vec<Cell>>, Failure>, String> {
         self.used = 0;
         self.write(self.arena, &vec![AROUND; ARENA as usize]);
-        let arguments: Vec<_> = columns
-            .iter()
-            .map(|column| self.argument(column, random))
-            .collect();
+        let arguments: Vec<_> = columns.iter().map(|column| self.argument(column)).collect();
         let columns_at = self.place(32 * arguments.len(), 4);
         self.write_words(columns_at, arguments.as_flattened());
         let groups_at = match groups {
@@ -429,10 +431,9 @@ impl Host {
         name: &str,
         columns: &[Column],
         rows: usize,
-        random: &mut Random,
     ) -> Result<Vec<Cell>, Failure> {
         let result = self.signatures[name].result.clone();
-        let results = self.batch(name, None, columns, None, rows, &[result], random);
+        let results = self.batch(name, None, columns, None, rows, &[result]);
         Ok(results.unwrap()?.remove(0))
     }
 
