@@ -43,7 +43,7 @@ pub use profile::Profile;
 pub use regions::{Number, Region, RegionVec};
 pub use rewrite::Checks;
 pub use stop::Canceller;
-pub use sys::{Atomic, Atomics, Slice, SliceMut};
+pub use sys::{Atomic, Atomics, Pinned, Slice, SliceMut};
 pub use types::{
     Access, Error, FormatProblem, Import, ImportKind, Limits, MAX_REGION_LEN, Mismatch, Pointer,
     PointerError, PointerProblem, RegionUser, ReturnedError, Signature, SourceLocation, Value,

@@ -276,6 +276,23 @@ impl Module {
             .map(|export| Signature::of(export.name(), export.ty()))
     }
 
+    /// The module itself, as it was given; in binary form if it was text.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+
+    /// The contents of its custom sections of this name, in the module's order.
+    pub fn custom_sections(&self, name: &str) -> Vec<&[u8]> {
+        let payloads = wasmparser::Parser::new(0).parse_all(&self.0.bytes);
+        let sections = payloads.filter_map(|payload| match payload {
+            Ok(wasmparser::Payload::CustomSection(section)) if section.name() == name => {
+                Some(section.data())
+            }
+            _ => None,
+        });
+        sections.collect()
+    }
+
     /// The exported function of this name.
     ///
     /// # Errors

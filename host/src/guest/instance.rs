@@ -10,11 +10,11 @@ use crate::profile::Profile;
 use crate::regions::Space;
 use crate::rewrite::{Checks, Pass};
 use crate::stop::Stop;
-use crate::sys::{Bounds, GuestTunables, MemoryState, Origin, faults};
+use crate::sys::{Bounds, GuestTunables, MemoryState, MovableStore, Origin, faults};
 use crate::types::{BoxError, Error, Limits};
 use std::sync::{Arc, OnceLock};
 use wasmer::sys::NativeEngineExt;
-use wasmer::{FunctionEnv, Instance, Store, WASM_PAGE_SIZE};
+use wasmer::{FunctionEnv, FunctionEnvMut, Instance, Store, WASM_PAGE_SIZE};
 
 /// What a guest is made from, each time that it is made anew.
 pub(super) struct Recipe {
@@ -28,7 +28,7 @@ pub(super) struct Recipe {
 
 /// An instance, with what it was granted.
 pub(super) struct Live {
-    pub(super) store: Store,
+    pub(super) store: MovableStore,
     pub(super) space: Arc<Space>,
     functions: FunctionEnv<State>,
     pub(super) exports: Arc<Exports>,
@@ -37,7 +37,12 @@ pub(super) struct Live {
 impl Live {
     /// What host functions know of it.
     pub(super) fn state(&mut self) -> &mut State {
-        self.functions.as_mut(&mut self.store)
+        self.functions.as_mut(&mut *self.store)
+    }
+
+    /// The same, with the store.
+    pub(super) fn env(&mut self) -> FunctionEnvMut<'_, State> {
+        self.functions.clone().into_mut(&mut *self.store)
     }
 }
 
@@ -98,7 +103,7 @@ impl Recipe {
         };
         match self.start(&mut binder, variant, &needs) {
             Ok(exports) => Ok(Live {
-                store,
+                store: MovableStore::new(store),
                 space,
                 functions: env,
                 exports,

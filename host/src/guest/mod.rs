@@ -2,6 +2,7 @@
 
 mod captured;
 mod instance;
+mod memory;
 mod outcome;
 mod setup;
 
@@ -12,18 +13,20 @@ use crate::calls::{Arguments, Results};
 use crate::engine::Module;
 use crate::imports::Function;
 use crate::profile::Profile;
-use crate::regions::Region;
+use crate::regions::{Number, Region};
 use crate::rewrite::Checks;
 use crate::stop::{self, Canceller, Stop};
 use crate::sys::{MemoryState, Origin, faults, stack};
 use crate::types::{Access, Error};
 use instance::{Live, Recipe, clamp, fault_ranges};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmer::Store;
 
-/// An instance of a module, with what it was granted. It stays on the thread that it
-/// was made on; modules and regions can be shared between threads.
+/// An instance of a module, with what it was granted. It runs on the thread that calls it,
+/// and can be moved to another between calls; modules and regions can be shared by threads.
 ///
 /// ```
 /// # fn main() -> Result<(), genkan_host::Error> {
@@ -140,6 +143,80 @@ impl Guest {
         self.live.space.take_back(region);
     }
 
+    /// Copies bytes out of the guest's memory, from `address` on.
+    ///
+    /// # Errors
+    /// [`Error::GuestRange`] when the guest may not read all of them itself.
+    pub fn read(&self, address: u32, to: &mut [u8]) -> Result<(), Error> {
+        self.live.read(address, to)
+    }
+
+    /// Copies numbers out of the guest's memory, as many as `len`, from `address` on.
+    ///
+    /// # Errors
+    /// [`Error::GuestRange`] when the guest may not read all of them itself; nothing is
+    /// allocated then.
+    pub fn read_numbers<T: Number>(&self, address: u32, len: usize) -> Result<Vec<T>, Error> {
+        self.live.read_numbers(address, len)
+    }
+
+    /// Copies bytes into the guest's memory, from `address` on.
+    ///
+    /// # Errors
+    /// [`Error::GuestRange`] when the guest may not write all of them itself.
+    pub fn write(&mut self, address: u32, from: &[u8]) -> Result<(), Error> {
+        self.live.write(address, from)
+    }
+
+    /// Makes bytes of a region appear in the guest's memory, where they stay from call to
+    /// call until they are [hidden](Guest::hide) or the region is dropped, and gives their
+    /// address. Nothing is copied. The guest finds them there only: it cannot use the
+    /// region's pointer, unless the region was [granted](Guest::grant) as well.
+    ///
+    /// Whole pages are shown, so what shares the first and the last one with the bytes is as
+    /// well. To the guest they are a slice, which nobody changes while it is shown: if the
+    /// host, or another guest, wants to write the region, this one finds nothing there any
+    /// more.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), genkan_host::Error> {
+    /// # let text = br#"(module (memory (export "memory") 1)
+    /// #     (func (export "first") (param i32) (result i32)
+    /// #         (i32.load8_u (local.get 0))))"#;
+    /// use genkan_host::{Access, Engine, Guest, Region};
+    ///
+    /// # let bytes = wat::parse_bytes(text).unwrap();
+    /// let mut guest = Guest::new(&Engine::default().compile(&bytes)?)?;
+    /// let region = Region::copy_of(b"hello")?;
+    /// let address = guest.show(&region, 1..5, Access::Read)?;
+    /// assert_eq!(guest.call::<i32>("first", (address,))?, i32::from(b'e'));
+    /// guest.hide(address)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Pointer`] for bytes that are not in the region, and to write one that was
+    /// shown or granted to be read; [`Error::Window`] where there is no room, or another
+    /// window is in the way; [`Error::RegionReadOnly`]; [`Error::GuestTooOld`];
+    /// [`Error::Memory`].
+    pub fn show(
+        &mut self,
+        region: &Region,
+        bytes: Range<usize>,
+        access: Access,
+    ) -> Result<u32, Error> {
+        self.live.show(region, bytes, access)
+    }
+
+    /// Takes a window away that [`Guest::show`] made; the guest finds nothing there then.
+    ///
+    /// # Errors
+    /// [`Error::Window`] if there is none: a guest may take its windows away itself.
+    pub fn hide(&mut self, address: u32) -> Result<(), Error> {
+        self.live.space.hide(address)
+    }
+
     /// Calls an exported function.
     ///
     /// For one that says its types, as `#[genkan_guest::export]` makes it, the
@@ -188,7 +265,7 @@ impl Guest {
     /// # Errors
     /// [`Error::NoSuchExport`], [`Error::Mismatch`], [`Error::ArgumentCount`].
     pub fn function<A: Arguments, R: Results>(&self, name: &str) -> Result<Function<A, R>, Error> {
-        self.live.exports.function(&self.live.store, name)
+        self.live.exports.function(&*self.live.store, name)
     }
 
     /// What functions of the host's keep of this guest, if it is an `S`.
@@ -217,6 +294,17 @@ impl Guest {
         Ok(())
     }
 
+    /// Gives each of the guest's calls to come this long.
+    ///
+    /// # Errors
+    /// [`Error::Unchecked`] as for [`Guest::canceller`].
+    pub fn set_deadline(&mut self, deadline: Duration) -> Result<(), Error> {
+        match self.recipe.stop.set_deadline(deadline) {
+            true => Ok(()),
+            false => Err(Error::Unchecked("a deadline")),
+        }
+    }
+
     /// What ends a call of this guest's from any thread, while it runs or before.
     ///
     /// # Errors
@@ -236,6 +324,7 @@ impl Guest {
         self.live.exports.check()?;
         let running = self.live.space.enter()?;
         faults::take();
+        faults::prepare_thread();
         stack::forget();
         let faults = fault_ranges(&self.live.space);
         let stop = self.recipe.stop.enter()?;

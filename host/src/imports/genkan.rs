@@ -94,16 +94,7 @@ fn map(env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, RuntimeE
 fn window(mut env: Env<'_>, pointer: i64, len: u32, write: i32) -> Result<u32, Error> {
     let pointer = Pointer::from_bits(pointer as u64);
     let (state, mut store) = env.data_and_store_mut();
-    let grow = |pages| {
-        let (Some(memory), Some(own)) = (&state.memory, state.space.memory.get()) else {
-            return Err(WindowProblem::HiddenMemory.into());
-        };
-        own.grow_for_window();
-        let grown = memory.grow(&mut store, pages);
-        grown
-            .map(drop)
-            .map_err(|_| WindowProblem::NoRoom { len }.into())
-    };
+    let grow = |pages| state.grow_for_window(&mut store, pages, len);
     const SLICE: i32 = 2;
     let kind = WindowKind {
         write: write & !SLICE != 0,
@@ -128,7 +119,8 @@ fn try_map(env: Env<'_>, pointer: i64, len: u32, write: i32) -> i64 {
 }
 
 fn unmap(env: Env<'_>, address: u32) -> Result<(), RuntimeError> {
-    env.data().space.unmap(address).map_err(ended)
+    let unmapped = env.data().space.unmap(address);
+    unmapped.map(drop).map_err(ended)
 }
 
 fn take_answer(mut env: Env<'_>, address: u32) -> Result<(), RuntimeError> {

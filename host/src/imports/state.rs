@@ -8,11 +8,11 @@ use crate::regions::Space;
 use crate::rewrite::BYTES_OF_FUEL;
 use crate::stop::Stop;
 use crate::sys::Inaccessible;
-use crate::types::Error;
+use crate::types::{Error, WindowProblem};
 use std::any::Any;
 use std::io::{Read, Write};
 use std::sync::{Arc, OnceLock};
-use wasmer::{FunctionEnvMut, Memory, RuntimeError};
+use wasmer::{AsStoreMut, FunctionEnvMut, Memory, RuntimeError};
 
 /// What a guest of WASI's can see and reach.
 pub(crate) struct Wasi {
@@ -67,6 +67,26 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Makes the guest's memory that many Wasm pages larger, for a window of `len` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Window`].
+    pub(crate) fn grow_for_window(
+        &self,
+        store: &mut impl AsStoreMut,
+        pages: u32,
+        len: u32,
+    ) -> Result<(), Error> {
+        let (Some(memory), Some(own)) = (&self.memory, self.space.memory.get()) else {
+            return Err(WindowProblem::HiddenMemory.into());
+        };
+        own.grow_for_window();
+        let grown = memory.grow(store, pages);
+        grown
+            .map(drop)
+            .map_err(|_| WindowProblem::NoRoom { len }.into())
+    }
+
     /// Notes where the guest is, if that is asked; or where its caller is, which it has
     /// `entered` a function from.
     pub(super) fn sampled(&self, entered: bool) -> &Self {

@@ -1,7 +1,7 @@
 //! Regions: bytes that the host grants to guests.
 
 use super::slots::{self, Moment};
-use crate::sys::{Atomic, Atomics, SharedBytes, Slice, SliceMut, Use, whole_pages};
+use crate::sys::{Atomic, Atomics, Pinned, SharedBytes, Slice, SliceMut, Use, whole_pages};
 use crate::types::{Error, MAX_REGION_LEN, Pointer, RegionUser, Tag, file_error};
 use std::fmt;
 use std::fs::File;
@@ -68,7 +68,7 @@ pub(super) trait Holder: Send + Sync {
 
 #[derive(Debug)]
 pub(super) enum Bytes {
-    Memory(SharedBytes),
+    Memory(Arc<SharedBytes>),
     File(File, PathBuf),
 }
 
@@ -91,7 +91,7 @@ impl Region {
     pub fn zeroed(len: usize) -> Result<Self, Error> {
         check_len(len as u64)?;
         let bytes = SharedBytes::zeroed(len).map_err(Error::Memory)?;
-        Self::new(Bytes::Memory(bytes), len)
+        Self::new(Bytes::Memory(Arc::new(bytes)), len)
     }
 
     /// A copy of `bytes`, in memory that the host and its guests share. This is
@@ -167,7 +167,19 @@ impl Region {
     /// it; [`Error::RegionIsFile`] for a mapped file, which others may change: read
     /// the file instead.
     pub fn as_slice(&self) -> Result<Slice<'_>, Error> {
-        self.take(Use::Read, SharedBytes::borrow)
+        self.take(Use::Read, |bytes| bytes.borrow())
+    }
+
+    /// Its bytes, in a value that can be kept for as long as one likes: also when the region
+    /// is dropped, which revokes it as ever.
+    ///
+    /// Until then, no guest that may write the region runs; take it
+    /// [back](crate::Guest::revoke) from one that is to run.
+    ///
+    /// # Errors
+    /// As for [`Region::as_slice`].
+    pub fn pin(&self) -> Result<Pinned, Error> {
+        self.take(Use::Read, SharedBytes::pin)
     }
 
     /// Its bytes, to write.
@@ -176,7 +188,7 @@ impl Region {
     /// [`Error::RegionInUse`] while a guest is running that it is granted to;
     /// [`Error::RegionIsFile`] for a mapped file.
     pub fn as_mut_slice(&mut self) -> Result<SliceMut<'_>, Error> {
-        self.take(Use::Write, SharedBytes::borrow_mut)
+        self.take(Use::Write, |bytes| bytes.borrow_mut())
     }
 
     /// Its bytes as atomics ([`AtomicU8`](std::sync::atomic::AtomicU8), `AtomicU32` or
@@ -202,13 +214,13 @@ impl Region {
     /// host holds a slice, or while it holds atomics of another width;
     /// [`Error::RegionIsFile`] for a mapped file.
     pub fn as_atomics<T: Atomic>(&self) -> Result<Atomics<'_, T>, Error> {
-        self.take(Use::Share, SharedBytes::atomics::<T>)
+        self.take(Use::Share, |bytes| bytes.atomics::<T>())
     }
 
     fn take<'a, T>(
         &'a self,
         wanted: Use,
-        enter: impl Fn(&'a SharedBytes) -> Option<T>,
+        enter: impl Fn(&'a Arc<SharedBytes>) -> Option<T>,
     ) -> Result<T, Error> {
         match &self.0.bytes {
             Bytes::Memory(bytes) => self

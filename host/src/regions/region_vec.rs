@@ -6,6 +6,7 @@ use crate::types::{Error, MAX_REGION_LEN};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// A number: `u8` to `u64`, `i8` to `i64`, `f32`, `f64`.
 pub trait Number: private::Sealed + fmt::Debug {}
@@ -106,7 +107,8 @@ impl<T: Number> RegionVec<T> {
     /// [`Error::NoMoreRegions`].
     pub fn into_region(self) -> Result<Region, Error> {
         let len = size_of_val(&*self);
-        Region::new(Bytes::Memory(self.buffer.into_shared(len)), len)
+        let bytes = self.buffer.into_shared(len);
+        Region::new(Bytes::Memory(Arc::new(bytes)), len)
     }
 }
 

@@ -72,6 +72,9 @@ struct Granted {
 struct Grant {
     shared: Arc<Shared>,
     access: Access,
+    /// Whether the guest may use its pointer. If not, there are only the windows that the
+    /// host has made.
+    by_pointer: bool,
     /// Where its bytes are in the region space.
     range: Option<Range<usize>>,
     /// Whether they are mapped there; they are when the guest first uses them, or before it
@@ -200,13 +203,18 @@ impl Space {
     pub(crate) fn grant(self: &Arc<Self>, region: &Region, access: Access) -> Result<(), Error> {
         let shared = region.shared();
         self.held().release(shared.tag());
-        self.grant_shared(shared, access)?;
+        self.grant_shared(shared, access, true)?;
         let missing = (Arc::clone(shared), use_of(access));
         self.held().missing.push(missing);
         Ok(())
     }
 
-    fn grant_shared(self: &Arc<Self>, shared: &Arc<Shared>, access: Access) -> Result<(), Error> {
+    fn grant_shared(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        access: Access,
+        by_pointer: bool,
+    ) -> Result<(), Error> {
         if access != Access::Read && matches!(shared.bytes, Bytes::File(..)) {
             return Err(Error::RegionReadOnly);
         }
@@ -217,18 +225,19 @@ impl Space {
         self.take_away(tag);
         let mut granted = self.lock();
         let range = match &self.regions {
-            None => None,
-            Some(_) => {
+            Some(_) if by_pointer => {
                 let full = || Error::RegionSpaceFull(shared.len);
                 let len = shared.mapped_len();
                 let start = granted.free.take(len).ok_or_else(full)?;
                 Some(start..start + len)
             }
+            _ => None,
         };
         let len = shared.len as u32;
         let grant = Grant {
             shared: Arc::clone(shared),
             access,
+            by_pointer,
             range,
             mapped: false,
             readable: len,
@@ -248,11 +257,12 @@ impl Space {
     /// Lets the guest at the regions that another one has, and that are alive.
     pub(crate) fn grant_all_of(self: &Arc<Self>, other: &Self) -> Result<(), Error> {
         let granted = other.lock();
-        let grants = granted.grants.values();
+        // What was only shown was shown in a memory that is gone.
+        let grants = granted.grants.values().filter(|grant| grant.by_pointer);
         let grants: Vec<_> = grants.map(|g| (Arc::clone(&g.shared), g.access)).collect();
         drop(granted);
         for (shared, access) in grants {
-            self.grant_shared(&shared, access)?;
+            self.grant_shared(&shared, access, true)?;
             let missing = (Arc::clone(&shared), use_of(access));
             self.held().missing.push(missing);
             // If it is dropped from now on, that finds this guest as well.
@@ -316,7 +326,7 @@ impl Space {
     ) -> Result<(), Error> {
         let shared = region.shared();
         self.begin_to_use(shared, use_of(access))?;
-        let granted = self.grant_shared(shared, access);
+        let granted = self.grant_shared(shared, access, true);
         granted
             .and_then(|()| self.complete(shared.tag()))
             .inspect_err(|_| self.revoke(shared.tag()))
@@ -380,15 +390,8 @@ impl Space {
         let mut granted = self.lock();
         let grant = granted.check(pointer, offset, len, write)?;
         if aligned && !pointer.offset().wrapping_add(offset).is_multiple_of(len) {
-            return Err(PointerError {
-                pointer,
-                offset,
-                len,
-                write,
-                problem: PointerProblem::Unaligned,
-                trace: Trace::default(),
-            }
-            .into());
+            let problem = PointerProblem::Unaligned;
+            return Err(wrong(pointer, (offset, len), write, problem).into());
         }
         let end = u64::from(pointer.offset()) + u64::from(offset);
         let in_window = len == 0 && end > u64::from(grant.limit(write));
@@ -508,7 +511,65 @@ impl Space {
         grow: impl FnOnce(u32) -> Result<(), Error>,
     ) -> Result<u32, Error> {
         let mut granted = self.lock();
-        let grant = granted.check_grant(pointer, 0, len, kind.write)?;
+        granted.check_grant(pointer, 0, len, kind.write)?;
+        self.map_granted(&mut granted, pointer, len, kind, grow)
+    }
+
+    /// The same for the host: the region need not be granted, and if it is not, it is for
+    /// this and other windows of the host's only.
+    pub(crate) fn show(
+        self: &Arc<Self>,
+        region: &Region,
+        (offset, len): (u32, u32),
+        access: Access,
+        grow: impl FnOnce(u32) -> Result<(), Error>,
+    ) -> Result<u32, Error> {
+        let shared = region.shared();
+        let tag = shared.tag();
+        if !self.lock().grants.contains_key(&tag) {
+            self.grant_shared(shared, access, false)?;
+            self.held()
+                .missing
+                .push((Arc::clone(shared), use_of(access)));
+        }
+        let pointer = region.pointer() + offset;
+        let kind = WindowKind {
+            write: access.writes(),
+            slice: !access.is_shared(),
+        };
+        let mut granted = self.lock();
+        if let Some(grant) = granted.grants.get(&tag) {
+            let problem = grant.problem((offset, 0), len, kind.write);
+            let problem = problem.map(|problem| wrong(pointer, (0, len), kind.write, problem));
+            problem.map_or(Ok(()), Err)?;
+        }
+        self.map_granted(&mut granted, pointer, len, kind, grow)
+    }
+
+    /// Takes a window of the host's away, and its region with the last one.
+    pub(crate) fn hide(&self, address: u32) -> Result<(), Error> {
+        let tag = self.unmap(address)?;
+        let granted = self.lock();
+        let only_shown = granted.grants.get(&tag).is_some_and(|it| !it.by_pointer);
+        let unused = only_shown && granted.windows.values().all(|window| window.tag != tag);
+        drop(granted);
+        if unused {
+            self.revoke(tag);
+        }
+        Ok(())
+    }
+
+    /// Makes a window of a region that was granted for that.
+    fn map_granted(
+        &self,
+        granted: &mut Granted,
+        pointer: Pointer,
+        len: u32,
+        kind: WindowKind,
+        grow: impl FnOnce(u32) -> Result<(), Error>,
+    ) -> Result<u32, Error> {
+        let grant = granted.grants.get(&pointer.tag());
+        let grant = grant.ok_or_else(|| Error::RegionGone(Trace::default()))?;
         let shared = Arc::clone(&grant.shared);
         granted.check_window(grant, pointer.offset(), len, kind)?;
         let memory = self.memory.get().ok_or(WindowProblem::NoMemory)?;
@@ -566,8 +627,8 @@ impl Space {
         Ok(address)
     }
 
-    /// Takes the window at `address` away.
-    pub(crate) fn unmap(&self, address: u32) -> Result<(), Error> {
+    /// Takes the window at `address` away, and says whose it was.
+    pub(crate) fn unmap(&self, address: u32) -> Result<Tag, Error> {
         let mut granted = self.lock();
         let window = granted
             .windows
@@ -580,7 +641,7 @@ impl Space {
         if window.kind.slice {
             granted.set_limits(self, window.tag);
         }
-        Ok(())
+        Ok(window.tag)
     }
 
     /// What a fault at an address of this process was about.
@@ -752,6 +813,24 @@ impl Grant {
         }
     }
 
+    /// What is wrong with an access to `len` bytes, whatever windows there are.
+    fn problem(&self, at: (u32, u32), len: u32, write: bool) -> Option<PointerProblem> {
+        let end = u64::from(at.0) + u64::from(at.1) + u64::from(len);
+        let region = self.shared.pointer();
+        let region_len = self.shared.len;
+        if end > region_len as u64 {
+            return Some(PointerProblem::OutOfBounds {
+                region,
+                len: region_len,
+            });
+        }
+        // Of a region for reading, 0 bytes can be written, as in the table.
+        (write && !self.access.writes() && end > 0).then_some(PointerProblem::ReadOnly {
+            region,
+            len: region_len,
+        })
+    }
+
     /// Writes that into the table.
     fn enter_limits(&self, regions: &MemoryState) {
         let tag = self.shared.tag();
@@ -862,17 +941,11 @@ impl Granted {
         if len == 0 || end <= u64::from(start) {
             return Ok(grant);
         }
-        Err(PointerError {
-            pointer,
-            offset,
-            len,
-            write,
-            problem: PointerProblem::InWindow {
-                region: grant.shared.pointer(),
-                start,
-            },
-            trace: Trace::default(),
-        })
+        let problem = PointerProblem::InWindow {
+            region: grant.shared.pointer(),
+            start,
+        };
+        Err(wrong(pointer, (offset, len), write, problem))
     }
 
     /// The same, whatever windows there are.
@@ -883,38 +956,34 @@ impl Granted {
         len: u32,
         write: bool,
     ) -> Result<&Grant, PointerError> {
-        let problem = match self.grants.get(&pointer.tag()) {
-            Some(grant) => {
-                let end = u64::from(pointer.offset()) + u64::from(offset) + u64::from(len);
-                let region = grant.shared.pointer();
-                let region_len = grant.shared.len;
-                if end > region_len as u64 {
-                    PointerProblem::OutOfBounds {
-                        region,
-                        len: region_len,
-                    }
-                } else if write && !grant.access.writes() && end > 0 {
-                    // Of such a region, 0 bytes can be written, as in the table.
-                    PointerProblem::ReadOnly {
-                        region,
-                        len: region_len,
-                    }
-                } else {
-                    return Ok(grant);
-                }
-            }
+        let grant = self.grants.get(&pointer.tag());
+        let problem = match grant.filter(|grant| grant.by_pointer) {
+            Some(grant) => match grant.problem((pointer.offset(), offset), len, write) {
+                Some(problem) => problem,
+                None => return Ok(grant),
+            },
             None if pointer.to_bits() == 0 => PointerProblem::Null,
             None if slots::is_stale(pointer.tag()) => PointerProblem::Revoked,
             None => PointerProblem::Unknown,
         };
-        Err(PointerError {
-            pointer,
-            offset,
-            len,
-            write,
-            problem,
-            trace: Trace::default(),
-        })
+        Err(wrong(pointer, (offset, len), write, problem))
+    }
+}
+
+/// What is wrong with an access of so many bytes.
+fn wrong(
+    pointer: Pointer,
+    (offset, len): (u32, u32),
+    write: bool,
+    problem: PointerProblem,
+) -> PointerError {
+    PointerError {
+        pointer,
+        offset,
+        len,
+        write,
+        problem,
+        trace: Trace::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::backtrace::Trace;
 use crate::sys::Words;
 use crate::types::Error;
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ pub(crate) struct Stop {
     words: Arc<Words>,
     /// Whether its code looks at the word.
     interruptible: bool,
-    deadline: Option<Duration>,
+    /// How long a call may take, in nanoseconds; 0 if that is not bounded.
+    deadline: AtomicU64,
     /// How often it is asked where it is.
     period: Option<Duration>,
     /// How many periods have passed since it was asked.
@@ -60,7 +61,7 @@ impl Stop {
         Arc::new(Self {
             words: Arc::default(),
             interruptible,
-            deadline,
+            deadline: AtomicU64::new(deadline.map_or(0, nanoseconds)),
             period,
             ticks: AtomicU32::new(0),
             inner: Mutex::default(),
@@ -69,6 +70,19 @@ impl Stop {
 
     pub(crate) fn words(&self) -> &Arc<Words> {
         &self.words
+    }
+
+    /// How long a call may take.
+    fn deadline(&self) -> Option<Duration> {
+        let nanoseconds = self.deadline.load(Ordering::Relaxed);
+        (nanoseconds != 0).then(|| Duration::from_nanos(nanoseconds))
+    }
+
+    /// The same for the calls to come; `false` if its code does not look at the word.
+    pub(crate) fn set_deadline(&self, deadline: Duration) -> bool {
+        self.deadline
+            .store(nanoseconds(deadline), Ordering::Relaxed);
+        self.interruptible
     }
 
     fn raise(&self, bits: u32) {
@@ -97,7 +111,7 @@ impl Stop {
             self.words.clear(CANCELLED);
             return Err(cancelled());
         }
-        let watched = match self.deadline.filter(|_| self.interruptible) {
+        let watched = match self.deadline().filter(|_| self.interruptible) {
             Some(limit) => {
                 let stop = Arc::clone(self);
                 watchdog::watch(limit, move || stop.raise(DEADLINE))?
@@ -167,7 +181,7 @@ impl Stop {
         match self.raised() {
             bits if bits & CANCELLED != 0 => Some(cancelled()),
             bits if bits & DEADLINE != 0 => Some(Error::Deadline {
-                limit: self.deadline.unwrap_or_default(),
+                limit: self.deadline().unwrap_or_default(),
                 trace: Trace::default(),
             }),
             _ => None,
@@ -227,6 +241,11 @@ impl Canceller {
     pub fn cancel(&self) {
         self.0.raise(CANCELLED);
     }
+}
+
+/// At least one, and at most 584 years.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
 
 fn cancelled() -> Error {

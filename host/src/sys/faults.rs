@@ -51,13 +51,25 @@ fn is_guests(address: usize) -> bool {
         .any(|(start, end)| (*start..*end).contains(&address))
 }
 
-/// Notes each fault of a guest in `store`, and leaves the rest to the engine. Guests
-/// run on this thread, so the signals that their faults are must not be blocked on it:
-/// the system ends a process for a fault that it cannot signal.
+thread_local! {
+    static PREPARED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Before a guest runs on this thread, which may be another than the one that it was made
+/// on: the signals that its faults are must not be blocked here, for the system ends a
+/// process for a fault that it cannot signal.
+pub(crate) fn prepare_thread() {
+    if !PREPARED.replace(true) {
+        unblock();
+        stack::make_room();
+    }
+}
+
+/// Notes each fault of a guest in `store`, and leaves the rest to the engine.
 pub(crate) fn watch(store: &mut wasmer::Store) {
     forward_bus_errors();
-    unblock();
-    stack::make_room();
+    PREPARED.set(false);
+    prepare_thread();
     store.set_trap_handler(Some(Box::new(|_signal, info, context| {
         // SAFETY: the system gives a handler with SA_SIGINFO a valid `siginfo_t`.
         let info = unsafe { &*info };

@@ -9,6 +9,7 @@
 //! - [`Image`]: the first state of a module's memory.
 //! - [`MemoryState`]: an address space as the engine's linear memory.
 //! - [`GuestTunables`]: what makes the engine use such memories.
+//! - [`MovableStore`]: a guest's store, on whatever thread.
 //! - [`Words`]: what a guest's own code looks at.
 //! - [`faults`]: what the signal handler learns of a fault.
 //! - `touched`: which pages have memory of their own.
@@ -32,6 +33,7 @@ mod pages;
 mod ranges;
 mod shared;
 pub(crate) mod stack;
+mod store;
 #[cfg(target_os = "linux")]
 mod touched;
 mod tunables;
@@ -44,7 +46,8 @@ pub(crate) use image::Image;
 pub(crate) use memory::{MemoryCell, MemoryState};
 pub(crate) use pages::{page_size, whole_pages};
 pub(crate) use ranges::FreeList;
-pub use shared::{Atomic, Atomics, Slice, SliceMut};
+pub use shared::{Atomic, Atomics, Pinned, Slice, SliceMut};
 pub(crate) use shared::{SharedBytes, Use};
+pub(crate) use store::MovableStore;
 pub(crate) use tunables::{Bounds, GuestTunables, Origin};
 pub(crate) use words::Words;

@@ -7,8 +7,8 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Anonymous shared memory: pages of a sealed memory file, mapped for the host.
 ///
@@ -104,6 +104,11 @@ impl SharedBytes {
         self.enter(Use::Read).then(|| Slice(self))
     }
 
+    /// The bytes, likewise, and kept.
+    pub(crate) fn pin(self: &Arc<Self>) -> Option<Pinned> {
+        self.enter(Use::Read).then(|| Pinned(Arc::clone(self)))
+    }
+
     /// The bytes to write, unless anybody else uses them.
     pub(crate) fn borrow_mut(&self) -> Option<SliceMut<'_>> {
         self.enter(Use::Write).then(|| SliceMut(self))
@@ -159,6 +164,32 @@ impl Deref for Slice<'_> {
 }
 
 impl Drop for Slice<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// A region's bytes, kept for as long as no guest can write them: also when the region is
+/// gone.
+#[derive(Debug)]
+pub struct Pinned(Arc<SharedBytes>);
+
+impl Deref for Pinned {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: as for `Slice`; they are mapped for as long as `SharedBytes` lives.
+        unsafe { std::slice::from_raw_parts(self.0.pages.base().as_ptr(), self.0.len) }
+    }
+}
+
+impl AsRef<[u8]> for Pinned {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Drop for Pinned {
     fn drop(&mut self) {
         self.0.leave();
     }
