@@ -40,6 +40,8 @@ pub enum PanicMode {
     Report,
     /// A trap.
     Trap,
+    /// One line on stderr, by WASI's `fd_write`, for any engine; then a trap.
+    Stderr,
     /// As rustc made it: the message goes to stderr.
     Std,
 }
@@ -157,6 +159,7 @@ pub fn build(context: &Context<'_>, request: &Request) -> anyhow::Result<Built> 
         Err(error) if error.is::<NotFound>() => Err(error),
         Err(error) => return Err(error),
     };
+    let request = &with_panic_line(context, request, choice.as_ref().ok())?;
     let built = match (&request.guest, choice) {
         (Guest::Package(manifest), choice) => package::build(context, request, manifest, &choice?)?,
         (Guest::Module(path), _) => bail!(
@@ -325,10 +328,29 @@ pub fn why(context: &Context<'_>, request: &Request, symbol: &str) -> anyhow::Re
         );
     }
     let choice = toolchain::choose(context.shell, &request.toolchain);
+    let request = &with_panic_line(context, request, choice.as_ref().ok())?;
     let _lock = lock(context.shell, &context.target_folder()?, &request.guest)?;
     let (parts, _) = parts(context, request, choice)?;
     let (linked, _) = link(context.shell, &parts, &request.link, true)?;
     explain(&linked.report, symbol)
+}
+
+/// The request, with what writes panics to stderr among its objects if that is asked.
+fn with_panic_line(
+    context: &Context<'_>,
+    request: &Request,
+    choice: Option<&Choice>,
+) -> anyhow::Result<Request> {
+    let mut request = request.clone();
+    if request.link.panic == Some(PanicMode::Stderr) {
+        let choice = choice.context("--panic=stderr needs a Rust compiler")?;
+        if component::is_target(&choice.triple) {
+            component::check(&request.link)?;
+        }
+        let object = compile::panic_line(context, choice)?;
+        request.objects.push(object);
+    }
+    Ok(request)
 }
 
 /// The files of one link, before they are opened.
@@ -527,7 +549,8 @@ fn options(parts: &Parts, settings: &LinkSettings) -> Options {
     options.host_functions = parts.host_functions.clone();
     options.validate = true;
     options.panic = match panic_mode(settings, parts.main) {
-        PanicMode::Report => Panic::Report,
+        // Of the host, or of what `panic_line` compiles.
+        PanicMode::Report | PanicMode::Stderr => Panic::Report,
         PanicMode::Trap => Panic::Trap,
         PanicMode::Std => Panic::Std,
     };

@@ -401,7 +401,7 @@ fn link_arguments(
         arguments.push("--no-allow-undefined".to_owned());
     }
     let panic = match panic_mode(&request.link, is_main) {
-        PanicMode::Report => "report",
+        PanicMode::Report | PanicMode::Stderr => "report",
         PanicMode::Trap => "trap",
         PanicMode::Std => "std",
     };

@@ -113,7 +113,8 @@ pub enum Icf {
 pub enum Panic {
     /// As rustc made it: formats the message and writes it to stderr.
     Std,
-    /// Hands file, line and column to the host, then traps.
+    /// Hands file, line and column to the host, then traps. An input's function
+    /// `__genkan_panic` of four `i32` (OPTIONS.md has them) takes the host's place.
     Report,
     /// Traps.
     Trap,
