@@ -16,12 +16,14 @@ mod host;
 #[cfg(all(feature = "calls", not(target_family = "wasm")))]
 pub mod native;
 mod number;
+mod numbers;
 mod pointer;
 #[cfg(feature = "source")]
 mod source;
 mod window;
 
 pub use number::{Atomic, Number};
+pub use numbers::Numbers;
 pub use pointer::{Error, HostPtr, HostSlice};
 #[cfg(feature = "source")]
 pub use source::{FILES, MACROS};

@@ -11,6 +11,9 @@ pub trait Number: Copy + private::Sealed {
     unsafe fn read(pointer: u64, offset: u32) -> Self;
     #[doc(hidden)]
     unsafe fn write(self, pointer: u64, offset: u32);
+    /// From bytes in the guest's own memory.
+    #[doc(hidden)]
+    unsafe fn load(at: *const u8) -> Self;
 }
 
 /// A [`Number`] that those who share a region change at once: `u32`, `i32`, `u64`, `i64`.
@@ -58,6 +61,10 @@ macro_rules! numbers {
                 unsafe fn write(self, pointer: u64, offset: u32) {
                     let to: fn($number) -> $wide = $to;
                     host::$write(pointer, offset, to(self));
+                }
+                #[inline]
+                unsafe fn load(at: *const u8) -> Self {
+                    <$number>::from_le_bytes(*at.cast::<[u8; $size]>())
                 }
             }
         )*

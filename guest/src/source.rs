@@ -17,6 +17,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("src/lib.rs", include_str!("lib.rs")),
     ("src/native.rs", include_str!("native.rs")),
     ("src/number.rs", include_str!("number.rs")),
+    ("src/numbers.rs", include_str!("numbers.rs")),
     ("src/pointer.rs", include_str!("pointer.rs")),
     ("src/source.rs", include_str!("source.rs")),
     ("src/window.rs", include_str!("window.rs")),

@@ -3,7 +3,8 @@
 mod guests;
 
 use genkan_host::{
-    Access, Engine, Error, Guest, Pointer, PointerError, PointerProblem, Region, RegionVec, Value,
+    Access, Engine, Error, Guest, Pointer, PointerError, PointerProblem, Region, RegionVec, Setup,
+    Value,
 };
 
 /// Every function that a guest can import for the host's memory, passed on.
@@ -628,4 +629,65 @@ fn a_vector_becomes_a_region() {
     assert_eq!(empty.into_region().unwrap().len(), 0);
     let error = RegionVec::<u64>::with_capacity(usize::MAX).unwrap_err();
     assert!(matches!(error, Error::RegionTooLarge(_)), "{error:?}");
+}
+
+/// A slice's numbers one after the other are those that are read one by one, of each size
+/// and from any byte on.
+#[test]
+fn the_numbers_of_a_slice_are_all_there() {
+    let source = r#"
+        use genkan_guest::HostPtr;
+
+        #[no_mangle]
+        pub extern "C" fn of_8_bytes(data: HostPtr, from: u32, len: u32) -> u64 {
+            let slice = (data + from).slice(len as usize);
+            slice.numbers::<u64>().fold(7, |sum, number| sum.rotate_left(5) ^ number)
+        }
+
+        #[no_mangle]
+        pub extern "C" fn of_2_bytes(data: HostPtr, from: u32, len: u32) -> u64 {
+            let mut numbers = (data + from).slice(len as usize).numbers::<i16>();
+            let mut sum = numbers.len() as u64;
+            while let Some(number) = numbers.next() {
+                sum = sum.rotate_left(5) ^ number as u16 as u64;
+                if sum % 7 == 0 {
+                    break;
+                }
+            }
+            numbers.fold(sum, |sum, number| sum.rotate_left(5) ^ number as u16 as u64)
+        }
+    "#;
+    let module = guests::load(&guests::rust("numbers", source));
+    let mut guest = Guest::with(&module, Setup::new()).unwrap();
+    let bytes: Vec<u8> = (0..10_000u32)
+        .map(|i| (i.wrapping_mul(0x9e37_79b1) >> 13) as u8)
+        .collect();
+    let region = Region::copy_of(&bytes).unwrap();
+    guest.grant(&region, Access::Read).unwrap();
+    let pointer = region.pointer();
+    let lengths = [0, 1, 7, 8, 9, 2047, 2048, 2049, 4096, 4103, 9990];
+    for (from, len) in [0, 1, 3]
+        .into_iter()
+        .flat_map(|from| lengths.map(|len| (from, len)))
+    {
+        let slice = &bytes[from..from + len];
+        let fold = |sum: u64, number: u64| sum.rotate_left(5) ^ number;
+        let of_8 = slice
+            .chunks_exact(8)
+            .map(|word| u64::from_le_bytes(word.try_into().unwrap()));
+        let of_2 = slice
+            .chunks_exact(2)
+            .map(|word| u16::from_le_bytes(word.try_into().unwrap()));
+        let expected = (
+            of_8.fold(7, fold),
+            of_2.fold(len as u64 / 2, |sum, word| fold(sum, word.into())),
+        );
+        let args: [Value; 3] = [pointer.into(), (from as i32).into(), (len as i32).into()];
+        let sums =
+            ["of_8_bytes", "of_2_bytes"].map(|name| guest.call::<i64>(name, &args).unwrap() as u64);
+        assert_eq!(sums, [expected.0, expected.1], "{len} bytes from {from}");
+    }
+    let args: [Value; 3] = [pointer.into(), 1.into(), 10_000.into()];
+    let error = guest.call::<i64>("of_8_bytes", &args).unwrap_err();
+    assert!(error.to_string().contains("has 10000 bytes"), "{error}");
 }

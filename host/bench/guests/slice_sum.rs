@@ -1,10 +1,8 @@
-//! Adds up a region's 64-bit words, which are read one by one.
+//! Adds up a region's 64-bit words, which are read one after the other.
 
 use genkan_guest::HostPtr;
 
 #[no_mangle]
 pub extern "C" fn sum(data: HostPtr) -> u64 {
-    let data = data.all();
-    let words = data.len() / 8;
-    (0..words).fold(0, |sum, word| sum.wrapping_add(data.read::<u64>(8 * word)))
+    data.all().numbers::<u64>().fold(0, u64::wrapping_add)
 }

@@ -34,10 +34,10 @@
 use super::access::{self, Access, Inlined, Locals};
 use super::added::End;
 use super::helpers::{Helper, Helpers};
+use super::instruction::{self, Instruction, Instructions, Unknown};
 use super::layout::Runs;
 use super::plan::Plan;
 use wasm_encoder::{BlockType, Encode, InstructionSink, ValType};
-use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 /// The most work between two looks at the host's word, in a straight line.
 const STRETCH: i32 = 1024;
@@ -59,6 +59,21 @@ pub(super) struct Signature {
     pub(super) results: BlockType,
 }
 
+/// A function's body, as it is in the guest's module.
+pub(super) struct Body<'a> {
+    /// From its declarations of locals on.
+    pub(super) bytes: &'a [u8],
+    /// Where it is in the module.
+    pub(super) start: usize,
+    /// How many declarations of locals it has, and of how many locals.
+    pub(super) local_entries: u32,
+    pub(super) locals: u32,
+    /// Where they end in `bytes`.
+    pub(super) locals_end: usize,
+    /// Whether it loops, as far as its text says.
+    pub(super) loops: bool,
+}
+
 /// A function's code: as it is in the code section, after its length.
 pub(super) struct Code {
     pub(super) bytes: Vec<u8>,
@@ -67,38 +82,29 @@ pub(super) struct Code {
     pub(super) calls_accesses: bool,
 }
 
-/// Whether an instruction is never left to the engine.
-pub(super) fn needs_help(operator: &Operator<'_>) -> bool {
-    matches!(operator, Operator::Unreachable) || Helper::of(operator).is_some()
-}
-
 /// Writes the checks into a function's code.
 pub(super) fn rewrite(
     plan: &Plan,
-    helpers: &mut Helpers,
+    helpers: &Helpers,
     signature: Signature,
-    body: &FunctionBody<'_>,
-) -> Result<Code, BinaryReaderError> {
-    let mut locals = body.get_locals_reader()?;
-    let mut declared = 0;
-    for _ in 0..locals.get_count() {
-        declared += locals.read()?.0;
-    }
-    let entries = locals.get_count();
-    let start = body.range().start;
-    let locals_end = (locals.original_position() - start) as usize;
-    let loops = plan.checks.any() && has_loops(body)?;
-    let mut operators = body.get_operators_reader()?;
-    let source = body.as_bytes();
-    let first = signature.params + declared;
+    body: &Body<'_>,
+) -> Result<Code, Unknown> {
+    let Body {
+        bytes,
+        start,
+        locals_end,
+        ..
+    } = *body;
+    let loops = plan.checks.any() && body.loops;
+    let first = signature.params + body.locals;
     let fuel = (plan.checks.fuel && loops).then_some(first);
     let work = first + u32::from(fuel.is_some());
     let mut writer = Writer {
         plan,
         helpers,
-        source,
+        source: bytes,
         copied: locals_end,
-        out: Vec::with_capacity(source.len() * 3 / 2),
+        out: Vec::with_capacity(bytes.len() * 3 / 2),
         runs: Runs::default(),
         fuel,
         work: (plan.checks.interrupt && loops).then_some(work),
@@ -115,25 +121,14 @@ pub(super) fn rewrite(
         looks: false,
         stops: false,
     };
+    let mut instructions = Instructions::new(bytes, locals_end);
     while !writer.frames.is_empty() {
-        let at = (operators.original_position() - start) as usize;
-        let operator = operators.read()?;
-        let end = (operators.original_position() - start) as usize;
-        writer.operator(&operator, at, end);
+        let (instruction, at, end) = instructions.read()?;
+        writer.instruction(instruction, at, end);
     }
-    let mut code = writer.finish(signature, entries, &source[..locals_end]);
-    code.runs.shift_source(start as usize);
+    let mut code = writer.finish(signature, body.local_entries, &bytes[..locals_end]);
+    code.runs.shift_source(start);
     Ok(code)
-}
-
-/// Whether a function loops, as far as its text says.
-fn has_loops(body: &FunctionBody<'_>) -> Result<bool, BinaryReaderError> {
-    for operator in body.get_operators_reader()? {
-        if matches!(operator?, Operator::Loop { .. }) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// A block, and what is known where it ends.
@@ -162,7 +157,7 @@ impl Frame {
 
 struct Writer<'a> {
     plan: &'a Plan,
-    helpers: &'a mut Helpers,
+    helpers: &'a Helpers,
     source: &'a [u8],
     /// How much of the source is in `out`.
     copied: usize,
@@ -196,62 +191,55 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn operator(&mut self, operator: &Operator<'_>, at: usize, end: usize) {
-        use Operator as O;
+    fn instruction(&mut self, instruction: Instruction, at: usize, end: usize) {
+        use Instruction as I;
         if self.live {
-            self.weigh(operator, at);
+            self.weigh(instruction, at);
         }
-        match operator {
-            O::Block { .. } => self.begin(false),
-            O::Loop { blockty } => {
-                self.charge(at);
-                self.count(at);
-                self.begin(false);
-                let frame = self.frames.last_mut().expect("just begun");
-                frame.is_loop = true;
-                if self.live {
-                    frame.start = STRETCH;
-                    self.budget = STRETCH;
-                    self.looks = true;
-                    self.copy(end);
-                    self.head_of_loop(end, matches!(blockty, wasmparser::BlockType::FuncType(_)));
-                }
+        match instruction {
+            I::Other(_) => {}
+            I::Memory(argument) if self.plan.memory != 0 => self.move_argument(argument, at, end),
+            I::MemorySize | I::MemoryGrow if self.plan.memory != 0 => {
+                self.replace(at, end);
+                self.out.push(self.source[at]);
+                self.plan.memory.encode(&mut self.out);
             }
-            O::If { .. } => {
+            I::Memory(_) | I::MemorySize | I::MemoryGrow => {}
+            I::Block => self.begin(false),
+            I::Loop { typed } => self.enter_loop(typed, at, end),
+            I::If => {
                 self.charge(at);
                 self.begin(true);
             }
-            O::Else => {
+            I::Else => {
                 self.charge(at);
                 self.otherwise();
             }
-            O::End => {
+            I::End => {
                 self.charge(at);
                 self.end(at);
             }
-            O::Br { relative_depth } => {
+            I::Br(depth) => {
                 self.charge(at);
-                self.branch(at, &[*relative_depth]);
+                self.branch(at, [depth]);
                 self.live = false;
             }
-            O::BrIf { relative_depth } => {
+            I::BrIf(depth) => {
                 self.charge(at);
-                self.branch(at, &[*relative_depth]);
+                self.branch(at, [depth]);
             }
-            O::BrTable { targets } => {
+            I::BrTable => {
                 self.charge(at);
-                let mut depths: Vec<_> = targets.targets().flatten().collect();
-                depths.push(targets.default());
-                self.branch(at, &depths);
+                self.branch(at, instruction::depths(&self.source[at..end]));
                 self.live = false;
             }
-            O::Return => {
+            I::Return => {
                 self.charge(at);
                 self.settle(at);
                 self.look_before_return(at);
                 self.live = false;
             }
-            O::Unreachable => {
+            I::Unreachable => {
                 self.charge(at);
                 self.settle(at);
                 self.replace(at, end);
@@ -260,54 +248,61 @@ impl Writer<'_> {
                 code.unreachable();
                 self.live = false;
             }
-            O::Call { function_index } => match self.access(*function_index) {
-                Some(access) => {
-                    self.replace(at, end);
-                    self.inline(access, *function_index, at);
-                }
-                None => {
-                    self.calls_accesses |= self.live && self.plan.access(*function_index).is_some();
-                    self.settle(at);
-                    self.replace(at, end);
-                    let function = self.plan.function(*function_index);
-                    InstructionSink::new(&mut self.out).call(function);
-                    self.called();
-                }
-            },
-            O::CallIndirect { .. } => {
+            I::Call(function) => self.call(function, at, end),
+            I::CallIndirect => {
                 self.settle(at);
                 self.copy(end);
                 self.called();
             }
-            O::RefFunc { function_index } => {
+            I::RefFunc(function) => {
                 self.replace(at, end);
-                let function = self.plan.function(*function_index);
+                let function = self.plan.function(function);
                 InstructionSink::new(&mut self.out).ref_func(function);
             }
-            O::DataDrop { data_index } => {
+            I::DataDrop(data) => {
                 self.copy(end);
-                let flag = self.helpers.data_dropped(*data_index);
-                self.note_drop(flag, end);
+                self.note_drop(self.helpers.data_dropped(data), end);
             }
-            O::ElemDrop { elem_index } => {
+            I::ElemDrop(elements) => {
                 self.copy(end);
-                let flag = self.helpers.elements_dropped(*elem_index);
-                self.note_drop(flag, end);
+                self.note_drop(self.helpers.elements_dropped(elements), end);
             }
-            _ => {
-                if let Some(helper) = Helper::of(operator) {
-                    self.settle(at);
-                    self.replace(at, end);
-                    let function = self.helpers.function(helper);
-                    InstructionSink::new(&mut self.out).call(function);
-                    self.reload();
-                } else if self.plan.memory != 0
-                    && let Some(memory) = memory_immediate(&self.source[at..end])
-                {
-                    self.move_memory(memory, at, end);
-                }
+            I::Helped(helper) => {
+                self.settle(at);
+                self.replace(at, end);
+                let function = self.helpers.function(helper);
+                InstructionSink::new(&mut self.out).call(function);
+                self.reload();
             }
         }
+    }
+
+    fn enter_loop(&mut self, typed: bool, at: usize, end: usize) {
+        self.charge(at);
+        self.count(at);
+        self.begin(false);
+        let frame = self.frames.last_mut().expect("just begun");
+        frame.is_loop = true;
+        if self.live {
+            frame.start = STRETCH;
+            self.budget = STRETCH;
+            self.looks = true;
+            self.copy(end);
+            self.head_of_loop(end, typed);
+        }
+    }
+
+    fn call(&mut self, function: u32, at: usize, end: usize) {
+        if let Some(access) = self.access(function) {
+            self.replace(at, end);
+            return self.inline(access, function, at);
+        }
+        self.calls_accesses |= self.live && self.plan.access(function).is_some();
+        self.settle(at);
+        self.replace(at, end);
+        let function = self.plan.function(function);
+        InstructionSink::new(&mut self.out).call(function);
+        self.called();
     }
 
     /// Sets the global that says that a segment was dropped.
@@ -318,19 +313,15 @@ impl Writer<'_> {
             .global_set(flag);
     }
 
-    fn weigh(&mut self, operator: &Operator<'_>, at: usize) {
-        if !matches!(
-            operator,
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::Else | Operator::End
-        ) {
+    fn weigh(&mut self, instruction: Instruction, at: usize) {
+        use Instruction as I;
+        if !matches!(instruction, I::Block | I::Loop { .. } | I::Else | I::End) {
             self.begin_charge(at);
             self.pending += 1;
         }
-        let weight = match operator {
-            Operator::Call { function_index } if self.access(*function_index).is_some() => {
-                access::WEIGHT
-            }
-            _ => weight(operator, &self.source[at..]),
+        let weight = match instruction {
+            I::Call(function) if self.access(function).is_some() => access::WEIGHT,
+            _ => weight(instruction),
         };
         self.weight = self.weight.saturating_add(weight);
         self.budget -= weight;
@@ -397,13 +388,13 @@ impl Writer<'_> {
     }
 
     /// A branch, before it, to the blocks at these depths.
-    fn branch(&mut self, at: usize, depths: &[u32]) {
+    fn branch(&mut self, at: usize, depths: impl IntoIterator<Item = u32>) {
         if !self.live {
             return;
         }
         let mut again = false;
         for depth in depths {
-            let index = self.frames.len() - 1 - *depth as usize;
+            let index = self.frames.len() - 1 - depth as usize;
             let frame = &mut self.frames[index];
             again |= frame.is_loop;
             if !frame.is_loop {
@@ -485,7 +476,8 @@ impl Writer<'_> {
                 .i32_const(0)
                 .i32_lt_s()
                 .if_(BlockType::Empty);
-            self.plan.emit_stop(&mut code, self.fuel, depth + 1);
+            self.plan
+                .emit_stop_in_loop(&mut code, work, self.fuel, depth + 1);
             code.i32_const(PERIOD).local_set(work);
             if !has_params {
                 // From the head on again: one place less where control comes together.
@@ -568,25 +560,16 @@ impl Writer<'_> {
         }
     }
 
-    /// An instruction with its memory's index, which is at `memory` of its bytes
-    /// and may be left out there.
-    fn move_memory(&mut self, memory: Immediate, at: usize, end: usize) {
+    /// A load or a store, with the memory's index in its argument.
+    fn move_argument(&mut self, argument: usize, at: usize, end: usize) {
         self.replace(at, end);
         let bytes = &self.source[at..end];
-        match memory {
-            Immediate::Argument(position) => {
-                self.out.extend_from_slice(&bytes[..position]);
-                let (flags, len) = unsigned(&bytes[position..]);
-                const HAS_INDEX: u32 = 0x40;
-                (flags | HAS_INDEX).encode(&mut self.out);
-                self.plan.memory.encode(&mut self.out);
-                self.out.extend_from_slice(&bytes[position + len..]);
-            }
-            Immediate::Index(position) => {
-                self.out.extend_from_slice(&bytes[..position]);
-                self.plan.memory.encode(&mut self.out);
-            }
-        }
+        self.out.extend_from_slice(&bytes[..argument]);
+        let (flags, len) = instruction::unsigned(&bytes[argument..]);
+        const HAS_INDEX: u32 = 0x40;
+        (flags | HAS_INDEX).encode(&mut self.out);
+        self.plan.memory.encode(&mut self.out);
+        self.out.extend_from_slice(&bytes[argument + len..]);
     }
 
     fn finish(self, signature: Signature, entries: u32, locals: &[u8]) -> Code {
@@ -603,7 +586,7 @@ impl Writer<'_> {
         if accesses {
             added.extend(Locals::TYPES);
         }
-        let (_, count_len) = unsigned(locals);
+        let (_, count_len) = instruction::unsigned(locals);
         (entries + added.len() as u32).encode(&mut bytes);
         bytes.extend_from_slice(&locals[count_len..]);
         for ty in added {
@@ -694,43 +677,25 @@ impl Writer<'_> {
     }
 }
 
-/// About how long an instruction may take: 1 if it does not leave the processor.
-fn weight(operator: &Operator<'_>, bytes: &[u8]) -> i32 {
-    use Operator as O;
-    match operator {
-        O::Block { .. } | O::Loop { .. } | O::Else | O::End | O::Nop | O::Drop => 0,
-        // Their helpers look at the word themselves when it is more than this.
-        O::MemoryCopy { .. } | O::MemoryFill { .. } | O::MemoryInit { .. } => 64,
-        O::TableCopy { .. } | O::TableFill { .. } | O::TableInit { .. } => 256,
-        O::MemoryGrow { .. } | O::TableGrow { .. } => STRETCH,
-        O::TableGet { .. } | O::TableSet { .. } | O::MemorySize { .. } => 16,
-        O::DataDrop { .. } | O::ElemDrop { .. } | O::RefFunc { .. } => 64,
+/// About how long an instruction may take.
+fn weight(instruction: Instruction) -> i32 {
+    use Instruction as I;
+    match instruction {
+        I::Other(weight) => weight,
+        I::Block | I::Loop { .. } | I::Else | I::End => 0,
         // The first access to a page has the system make it.
-        _ if memory_immediate(bytes).is_some() => 4,
+        I::Memory(_) => 4,
+        I::MemorySize => 16,
+        I::MemoryGrow => STRETCH,
+        I::DataDrop(_) | I::ElemDrop(_) | I::RefFunc(_) => 64,
+        // They look at the word themselves when it is more than this.
+        I::Helped(helper) => match helper {
+            Helper::MemoryCopy | Helper::MemoryFill | Helper::MemoryInit(_) => 64,
+            Helper::TableGet(_) | Helper::TableSet(_) => 16,
+            Helper::TableGrow(_) => STRETCH,
+            _ => 256,
+        },
         _ => 1,
-    }
-}
-
-/// Where an instruction's bytes name a memory.
-#[derive(Clone, Copy)]
-enum Immediate {
-    /// The flags, index and offset of a load or a store.
-    Argument(usize),
-    /// An index alone, at the end.
-    Index(usize),
-}
-
-/// Finds the memory that an instruction of the guest's uses, but for those that
-/// helpers do.
-fn memory_immediate(bytes: &[u8]) -> Option<Immediate> {
-    match bytes[0] {
-        0x28..=0x3e => Some(Immediate::Argument(1)),
-        0x3f | 0x40 => Some(Immediate::Index(1)),
-        0xfd => {
-            let (opcode, len) = unsigned(&bytes[1..]);
-            matches!(opcode, 0..=11 | 84..=93).then_some(Immediate::Argument(1 + len))
-        }
-        _ => None,
     }
 }
 
@@ -744,17 +709,4 @@ fn padded(number: i64) -> [u8; 5] {
         group(3) | 0x80,
         group(4),
     ]
-}
-
-/// The LEB128 number that `bytes` begin with, and its length. The bytes are of a
-/// valid module.
-fn unsigned(bytes: &[u8]) -> (u32, usize) {
-    let mut value = 0;
-    for (index, byte) in bytes.iter().enumerate().take(5) {
-        value |= u32::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return (value, index + 1);
-        }
-    }
-    (value, bytes.len().min(5))
 }

@@ -10,8 +10,9 @@
 
 use super::added::End;
 use super::plan::Plan;
+use std::collections::HashMap;
+use std::hash::Hash;
 use wasm_encoder::{BlockType, Function, HeapType, InstructionSink, RefType, ValType};
-use wasmparser::Operator;
 
 /// How many bytes are done without a look at the host's word.
 const BYTES: i32 = 128 << 10;
@@ -51,33 +52,6 @@ pub(super) enum Helper {
     Wide,
 }
 
-impl Helper {
-    /// The one for an instruction.
-    pub(super) fn of(operator: &Operator<'_>) -> Option<Self> {
-        Some(match *operator {
-            Operator::MemoryFill { .. } => Self::MemoryFill,
-            Operator::MemoryCopy { .. } => Self::MemoryCopy,
-            Operator::MemoryInit { data_index, .. } => Self::MemoryInit(data_index),
-            Operator::TableGet { table } => Self::TableGet(table),
-            Operator::TableSet { table } => Self::TableSet(table),
-            Operator::TableGrow { table } => Self::TableGrow(table),
-            Operator::TableFill { table } => Self::TableFill(table),
-            Operator::TableCopy {
-                dst_table,
-                src_table,
-            } => Self::TableCopy {
-                to: dst_table,
-                from: src_table,
-            },
-            Operator::TableInit { elem_index, table } => Self::TableInit {
-                table,
-                elements: elem_index,
-            },
-            _ => return None,
-        })
-    }
-}
-
 /// What the helpers have to know of the guest's module.
 #[derive(Default)]
 pub(super) struct Facts {
@@ -95,13 +69,13 @@ pub(super) struct Facts {
 pub(super) struct Helpers {
     facts: Facts,
     first_function: u32,
-    wanted: Vec<Helper>,
+    wanted: Numbered<Helper>,
     first_global: u32,
     /// The segments that the guest drops; the global says whether it has.
-    dropped: Vec<Segment>,
+    dropped: Numbered<Segment>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Segment {
     Data(u32),
     Elements(u32),
@@ -118,37 +92,54 @@ impl Helpers {
         Self {
             facts,
             first_function,
-            wanted: Vec::new(),
+            wanted: Numbered::default(),
             first_global,
-            dropped: Vec::new(),
+            dropped: Numbered::default(),
         }
     }
 
+    /// Has this function. All that the module's code needs is wanted before it is written.
+    pub(super) fn want(&mut self, helper: Helper) {
+        self.wanted.number(helper);
+    }
+
+    /// Has a global for a data segment that is dropped.
+    pub(super) fn want_data_dropped(&mut self, data: u32) {
+        self.dropped.number(Segment::Data(data));
+    }
+
+    /// Has a global for an element segment that is dropped.
+    pub(super) fn want_elements_dropped(&mut self, elements: u32) {
+        self.dropped.number(Segment::Elements(elements));
+    }
+
     /// The function's index.
-    pub(super) fn function(&mut self, helper: Helper) -> u32 {
-        self.first_function + position(&mut self.wanted, helper)
+    pub(super) fn function(&self, helper: Helper) -> u32 {
+        self.first_function + self.wanted.found(helper).expect("it is wanted")
     }
 
     /// The global that is not 0 once the data segment was dropped.
-    pub(super) fn data_dropped(&mut self, data: u32) -> u32 {
-        self.first_global + position(&mut self.dropped, Segment::Data(data))
+    pub(super) fn data_dropped(&self, data: u32) -> u32 {
+        let number = self.dropped.found(Segment::Data(data));
+        self.first_global + number.expect("it is wanted")
     }
 
     /// The global that is not 0 once the element segment was dropped.
-    pub(super) fn elements_dropped(&mut self, elements: u32) -> u32 {
-        self.first_global + position(&mut self.dropped, Segment::Elements(elements))
+    pub(super) fn elements_dropped(&self, elements: u32) -> u32 {
+        let number = self.dropped.found(Segment::Elements(elements));
+        self.first_global + number.expect("it is wanted")
     }
 
     /// How many globals there are, of type `i32` and 0 at first.
     pub(super) fn globals(&self) -> usize {
-        self.dropped.len()
+        self.dropped.list.len()
     }
 
     /// The functions, in the order of their indices.
     pub(super) fn functions(&mut self, plan: &Plan) -> Vec<(Type, Function)> {
         let mut functions = Vec::new();
         // Writing one may ask for another.
-        while let Some(helper) = self.wanted.get(functions.len()).copied() {
+        while let Some(helper) = self.wanted.list.get(functions.len()).copied() {
             let ty = self.ty(helper);
             let function = self.write(plan, helper, &ty);
             functions.push((ty, function));
@@ -266,10 +257,10 @@ impl Helpers {
     }
 
     fn segment(&self, segment: Segment, sizes: &[u32], index: u32) -> Size {
-        let dropped = self.dropped.iter().position(|other| *other == segment);
+        let dropped = self.dropped.found(segment);
         Size::Segment {
             len: sizes[index as usize],
-            dropped: dropped.map(|index| self.first_global + index as u32),
+            dropped: dropped.map(|number| self.first_global + number),
         }
     }
 
@@ -303,17 +294,22 @@ impl Helpers {
         }
     }
 
+    /// The index of a helper that others call.
+    fn also(&mut self, helper: Helper) -> u32 {
+        self.first_function + self.wanted.number(helper)
+    }
+
     /// Ends the guest, as a stack overflow, unless there is room for the engine.
     fn emit_headroom(&mut self, code: &mut InstructionSink<'_>) {
-        let headroom = self.function(Helper::Headroom);
+        let headroom = self.also(Helper::Headroom);
         code.i32_const(HEADROOM_TIMES).call(headroom);
     }
 
     /// A frame is as large as its largest call, made or not: the engine touches all
     /// of it on entry.
     fn headroom(&mut self, code: &mut InstructionSink<'_>) {
-        let wide = self.function(Helper::Wide);
-        let again = self.function(Helper::Headroom);
+        let wide = self.also(Helper::Wide);
+        let again = self.also(Helper::Headroom);
         code.local_get(0).i32_const(0).i32_lt_s();
         code.if_(BlockType::Empty);
         for _ in 0..MOST_PARAMS {
@@ -331,12 +327,35 @@ const MOST_PARAMS: usize = 1000;
 /// So often 8 KB.
 const HEADROOM_TIMES: i32 = 3;
 
-fn position<T: Copy + PartialEq>(list: &mut Vec<T>, item: T) -> u32 {
-    let position = list.iter().position(|other| *other == item);
-    position.unwrap_or_else(|| {
-        list.push(item);
-        list.len() - 1
-    }) as u32
+/// Things and their numbers, which count from 0 on.
+struct Numbered<T> {
+    list: Vec<T>,
+    numbers: HashMap<T, u32>,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            numbers: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Copy + Eq + Hash> Numbered<T> {
+    /// The number of what is there now if it was not.
+    fn number(&mut self, item: T) -> u32 {
+        let next = self.list.len() as u32;
+        let number = *self.numbers.entry(item).or_insert(next);
+        if number == next {
+            self.list.push(item);
+        }
+        number
+    }
+
+    fn found(&self, item: T) -> Option<u32> {
+        self.numbers.get(&item).copied()
+    }
 }
 
 /// The parameters of a bulk instruction.

@@ -18,11 +18,14 @@ mod access;
 mod added;
 mod body;
 mod checks;
+mod error;
 mod helpers;
+mod instruction;
 mod layout;
 mod module;
 mod pass;
 mod plan;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +41,7 @@ use crate::types::Error;
 use wasmparser::{Validator, WasmFeatures};
 
 /// Part of the key of the module cache: changes when the pass's output does.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 /// Checks that a module is valid, with the features that guests may use.
 ///

@@ -2,12 +2,16 @@
 
 use super::access::Access;
 use super::added::{END, MODULE, SPACE, SPACE_AND_CALLS, WORDS};
-use super::body::{self, Signature};
+use super::body::{self, Body, Code, Signature};
+use super::error::Error;
 use super::helpers::{self, Facts, Helpers};
+use super::instruction::Unknown;
 use super::layout::{Layout, Runs};
 use super::pass::Pass;
 use super::plan::Plan;
+use super::survey::Survey;
 use std::convert::Infallible;
+use std::ops::Range;
 use wasm_encoder::reencode::{self, Reencode, RoundtripReencoder, utils};
 use wasm_encoder::{
     BlockType, ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection, Encode,
@@ -19,8 +23,6 @@ use wasmparser::{
     CustomSectionReader, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody,
     KnownCustom, Operator, Parser, Payload, TypeRef,
 };
-
-pub(super) type Error = reencode::Error<Infallible>;
 
 /// A table that cannot grow is kept in the instance, a copy of which the engine makes
 /// anew at each change of more than one element. Above this many elements it is better
@@ -79,30 +81,6 @@ impl<'a> Source<'a> {
         Ok(source)
     }
 
-    /// By the index of an imported function: whether calls of it are inlined. Empty if
-    /// no function calls one, or so many calls do that the module would become large.
-    fn accesses(&self, census: &Census) -> Result<Vec<Option<Access>>, Error> {
-        let accesses = &census.accesses;
-        if accesses.iter().all(Option::is_none) {
-            return Ok(Vec::new());
-        }
-        let mut calls = 0;
-        for body in &self.bodies {
-            let mut operators = body.get_operators_reader()?;
-            while !operators.eof() {
-                if let Operator::Call { function_index } = operators.read()?
-                    && let Some(Some(_)) = accesses.get(function_index as usize)
-                {
-                    calls += 1;
-                }
-            }
-        }
-        Ok(match calls {
-            1..=MOST_INLINED => accesses.clone(),
-            _ => Vec::new(),
-        })
-    }
-
     /// Whether it does anything with an imported function that reads or writes regions but
     /// call it: what has the address of one is not in the code alone, but declared.
     fn passes_on(&self, census: &Census) -> Result<bool, Error> {
@@ -131,19 +109,6 @@ impl<'a> Source<'a> {
         let globals = self.globals.iter().cloned().flatten();
         let globals = globals.map(|global| Ok(global?.init_expr));
         any_has_address(globals.collect::<Result<Vec<_>, Error>>()?, is_access)
-    }
-
-    /// Whether any function has an instruction that is never left to the engine.
-    fn needs_help(&self) -> Result<bool, Error> {
-        for body in &self.bodies {
-            let mut operators = body.get_operators_reader()?;
-            while !operators.eof() {
-                if body::needs_help(&operators.read()?) {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
     }
 }
 
@@ -244,7 +209,7 @@ impl Census {
         self.types = types.len() as u32;
         for ty in &types {
             let wasmparser::CompositeInnerType::Func(ty) = &ty.composite_type.inner else {
-                return Err(Error::UnexpectedNonCoreModuleSection);
+                return Err(reencode::Error::UnexpectedNonCoreModuleSection.into());
             };
             let results = match ty.results() {
                 [] => BlockType::Empty,
@@ -291,11 +256,11 @@ struct Mover<'a>(&'a Plan);
 impl Reencode for Mover<'_> {
     type Error = Infallible;
 
-    fn function_index(&mut self, function: u32) -> Result<u32, Error> {
+    fn function_index(&mut self, function: u32) -> Result<u32, reencode::Error> {
         Ok(self.0.function(function))
     }
 
-    fn memory_index(&mut self, memory: u32) -> Result<u32, Error> {
+    fn memory_index(&mut self, memory: u32) -> Result<u32, reencode::Error> {
         // There is but one.
         Ok(memory + self.0.memory)
     }
@@ -320,19 +285,22 @@ pub(super) fn rewrite(module: &[u8], pass: Pass) -> Result<Rewritten, Error> {
         ..Layout::default()
     };
     let checks = pass.checks;
-    let accesses = match pass.inline {
-        true => source.accesses(&census)?,
-        false => Vec::new(),
+    let facts = std::mem::take(&mut census.facts);
+    let widened = facts.widened.clone();
+    let mut helpers = Helpers::new(facts, functions + 1, census.globals);
+    let is_access = |function| census.is_access(function);
+    let survey = Survey::of(&source.bodies, is_access, &mut helpers)?;
+    let accesses = match survey.accesses {
+        1..=MOST_INLINED if pass.inline => census.accesses.clone(),
+        _ => Vec::new(),
     };
-    if !checks.any() && accesses.is_empty() && !source.needs_help()? {
+    if !checks.any() && accesses.is_empty() && !survey.needs_help {
         return Ok(Rewritten {
             bytes: None,
             layout,
         });
     }
     layout.added = 1;
-    let facts = std::mem::take(&mut census.facts);
-    let widened = facts.widened.clone();
     let plan = Plan {
         checks,
         function_imports: census.function_imports,
@@ -345,9 +313,10 @@ pub(super) fn rewrite(module: &[u8], pass: Pass) -> Result<Rewritten, Error> {
         accesses,
     };
     let mut writer = Writer {
-        helpers: Helpers::new(facts, functions + 1, census.globals),
+        helpers,
         plan,
         source,
+        bodies: survey.bodies,
         census,
         widened,
     };
@@ -361,6 +330,7 @@ pub(super) fn rewrite(module: &[u8], pass: Pass) -> Result<Rewritten, Error> {
 struct Writer<'a> {
     plan: Plan,
     source: Source<'a>,
+    bodies: Vec<Body<'a>>,
     census: Census,
     helpers: Helpers,
     widened: Vec<bool>,
@@ -368,7 +338,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn write(&mut self, runs: &mut Runs) -> Result<Vec<u8>, Error> {
-        let bodies = self.bodies()?;
+        let bodies = self.rewrite_bodies()?;
         let calls = bodies.iter().any(|body| body.calls_accesses);
         let inlined = !calls && !self.source.passes_on(&self.census)?;
         let helpers = self.helpers.functions(&self.plan);
@@ -466,14 +436,65 @@ impl Writer<'_> {
         Ok(module.finish())
     }
 
-    fn bodies(&mut self) -> Result<Vec<body::Code>, Error> {
-        let mut bodies = Vec::with_capacity(self.source.bodies.len());
-        for (body, ty) in self.source.bodies.iter().zip(&self.census.functions) {
-            let signature = self.census.signatures[*ty as usize];
-            let code = body::rewrite(&self.plan, &mut self.helpers, signature, body)?;
-            bodies.push(code);
+    /// Rewrites the functions: several threads do, if there is much.
+    fn rewrite_bodies(&self) -> Result<Vec<Code>, Error> {
+        const LEAST_OF_A_THREAD: usize = 64 << 10;
+        let size: usize = self.bodies.iter().map(|body| body.bytes.len()).sum();
+        let threads = match size / LEAST_OF_A_THREAD {
+            0 | 1 => 1,
+            most => std::thread::available_parallelism().map_or(1, |count| count.get().min(most)),
+        };
+        let pieces = self.pieces(size.div_ceil(threads));
+        let (first, others) = pieces.split_first().expect("one at least");
+        std::thread::scope(|scope| {
+            let rewriting = others.iter().map(|piece| {
+                let piece = piece.clone();
+                let thread = std::thread::Builder::new();
+                thread.spawn_scoped(scope, || self.rewrite_piece(piece))
+            });
+            // All of them are begun before the first one here.
+            let rewriting: Vec<_> = rewriting.collect();
+            let mut bodies = self.rewrite_piece(first.clone())?;
+            for (thread, piece) in rewriting.into_iter().zip(others) {
+                bodies.extend(match thread {
+                    Ok(thread) => thread.join().expect("it does not panic")?,
+                    // No thread is to be had.
+                    Err(_) => self.rewrite_piece(piece.clone())?,
+                });
+            }
+            Ok(bodies)
+        })
+    }
+
+    /// All functions, in pieces of about so many bytes.
+    fn pieces(&self, bytes: usize) -> Vec<Range<usize>> {
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        let mut size = 0;
+        for (index, body) in self.bodies.iter().enumerate() {
+            size += body.bytes.len();
+            if size >= bytes {
+                pieces.push(start..index + 1);
+                start = index + 1;
+                size = 0;
+            }
         }
-        Ok(bodies)
+        if start < self.bodies.len() || pieces.is_empty() {
+            pieces.push(start..self.bodies.len());
+        }
+        pieces
+    }
+
+    fn rewrite_piece(&self, piece: Range<usize>) -> Result<Vec<Code>, Error> {
+        let types = &self.census.functions[piece.clone()];
+        let functions = self.bodies[piece].iter().zip(types);
+        functions
+            .map(|(body, ty)| {
+                let signature = self.census.signatures[*ty as usize];
+                body::rewrite(&self.plan, &self.helpers, signature, body)
+                    .map_err(|Unknown(at)| body.unknown(at))
+            })
+            .collect()
     }
 
     fn tables(&self, section: wasmparser::TableSectionReader<'_>) -> Result<TableSection, Error> {
@@ -493,7 +514,7 @@ impl Writer<'_> {
     fn code(
         &self,
         module: &mut wasm_encoder::Module,
-        bodies: Vec<body::Code>,
+        bodies: Vec<Code>,
         helpers: Vec<(helpers::Type, wasm_encoder::Function)>,
         runs: &mut Runs,
     ) {

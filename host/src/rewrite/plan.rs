@@ -82,6 +82,27 @@ impl Plan {
         code.br_if(depth);
     }
 
+    /// The same in a loop, where the local `work` is negative. Its sign is in the address,
+    /// which the compiler takes for another one in each turn: so it loads again, as it
+    /// does for an atomic load, but may go on to use what it loaded of the guest's own
+    /// memory's whereabouts.
+    pub(super) fn emit_stop_in_loop(
+        &self,
+        code: &mut InstructionSink<'_>,
+        work: u32,
+        fuel: Option<u32>,
+        depth: u32,
+    ) {
+        if self.checks.samples {
+            return self.emit_call(code, fuel, End::Stopped);
+        }
+        code.local_get(work)
+            .i32_const(31)
+            .i32_shr_u()
+            .i32_load(self.word(Words::INTERRUPT - 1, 0))
+            .br_if(depth);
+    }
+
     /// Pushes the host's word: not 0 if the guest is to end. The load is an atomic one: the
     /// compiler may not take an earlier load's value for it, as it may for a plain one in a
     /// loop that stores nothing.

@@ -385,6 +385,90 @@ fn inlined_access_leads_back_to_the_call() {
     }
 }
 
+/// The fast reader finds the instructions that the validator's does, and says of each what
+/// it is.
+#[test]
+fn instructions_are_read_as_they_are_validated() {
+    let mut read = 0;
+    for module in (0..1000).filter_map(made) {
+        read += compare_instructions(&module);
+    }
+    for fixture in [
+        &include_bytes!("../../../fixtures/rustc-1.95.0/json.wasm")[..],
+        include_bytes!("../../../fixtures/rustc-1.95.0/program.wasm"),
+    ] {
+        read += compare_instructions(fixture);
+    }
+    assert!(read > 100_000, "{read}");
+}
+
+/// How many instructions a module has, which both readers agree on.
+fn compare_instructions(module: &[u8]) -> usize {
+    use instruction::{Instruction as I, Instructions, depths};
+    use wasmparser::Operator as O;
+    validate(module).unwrap();
+    let mut count = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(module) {
+        let wasmparser::Payload::CodeSectionEntry(body) = payload.unwrap() else {
+            continue;
+        };
+        let start = body.range().start;
+        let mut theirs = body.get_operators_reader().unwrap();
+        let begin = (theirs.original_position() - start) as usize;
+        let mut ours = Instructions::new(body.as_bytes(), begin);
+        while !theirs.eof() {
+            let at = (theirs.original_position() - start) as usize;
+            let operator = theirs.read().unwrap();
+            let end = (theirs.original_position() - start) as usize;
+            let (instruction, our_at, our_end) = ours.read().unwrap();
+            assert_eq!((our_at, our_end), (at, end), "{operator:?}");
+            count += 1;
+            let alike = match (&operator, instruction) {
+                (O::Block { .. }, I::Block) | (O::If { .. }, I::If) => true,
+                (O::Else, I::Else) | (O::End, I::End) => true,
+                (O::Loop { blockty }, I::Loop { typed }) => {
+                    typed == matches!(blockty, wasmparser::BlockType::FuncType(_))
+                }
+                (O::Br { relative_depth }, I::Br(depth)) => *relative_depth == depth,
+                (O::BrIf { relative_depth }, I::BrIf(depth)) => *relative_depth == depth,
+                (O::BrTable { targets }, I::BrTable) => {
+                    let all = targets.targets().map(Result::unwrap);
+                    let all: Vec<_> = all.chain([targets.default()]).collect();
+                    all == depths(&body.as_bytes()[at..end]).collect::<Vec<_>>()
+                }
+                (O::Return, I::Return) | (O::Unreachable, I::Unreachable) => true,
+                (O::Call { function_index }, I::Call(index)) => *function_index == index,
+                (O::CallIndirect { .. }, I::CallIndirect) => true,
+                (O::RefFunc { function_index }, I::RefFunc(index)) => *function_index == index,
+                (O::DataDrop { data_index }, I::DataDrop(index)) => *data_index == index,
+                (O::ElemDrop { elem_index }, I::ElemDrop(index)) => *elem_index == index,
+                (O::MemorySize { .. }, I::MemorySize) => true,
+                (O::MemoryGrow { .. }, I::MemoryGrow) => true,
+                (_, I::Helped(helper)) => {
+                    // `MemoryInit(7)` for `MemoryInit { data_index: 7, mem: 0 }`
+                    let name = |debug: String| debug[..debug.find(['(', ' ']).unwrap()].to_owned();
+                    let ours = format!("{helper:?} ").replace("elements", "elem_index");
+                    let theirs = format!("{operator:?} ");
+                    name(ours) == name(theirs)
+                }
+                (_, I::Memory(_)) => {
+                    let name = format!("{operator:?}");
+                    name.contains("Load") || name.contains("Store")
+                }
+                (O::Nop | O::Drop, I::Other(weight)) => weight == 0,
+                (_, I::Other(weight)) => {
+                    let name = format!("{operator:?}");
+                    weight == 1 && !name.contains("memarg")
+                }
+                _ => false,
+            };
+            assert!(alike, "{operator:?}: {instruction:?}");
+        }
+        assert!(ours.is_at_end());
+    }
+    count
+}
+
 /// Each instruction of the guest's is found again from where it came to be.
 #[test]
 fn offsets_lead_back() {

@@ -16,10 +16,11 @@ use wasmer::{MemoryType, Pages};
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub(crate) struct Words {
-    /// Why it is to end; 0 while it may go on.
-    interrupt: AtomicU32,
     /// The fuel that it has left; below 0 if it would have needed more.
     fuel: AtomicI64,
+    /// Why it is to end; 0 while it may go on. Not the first: the pass addresses it from
+    /// the byte before as well.
+    interrupt: AtomicU32,
 }
 
 impl Words {
@@ -52,7 +53,7 @@ impl Words {
 }
 
 /// The words as a memory of one page, of which only they are there: no code but the
-/// pass's uses it, with constant addresses.
+/// pass's uses it, with addresses of them alone.
 #[derive(Debug)]
 pub(super) struct WordsMemory {
     definition: MaybeInstanceOwned<VMMemoryDefinition>,
