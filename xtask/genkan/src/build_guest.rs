@@ -15,7 +15,8 @@ use crate::component;
 use crate::context::Context;
 use crate::files;
 use crate::fingerprint::{self, Fingerprint};
-use crate::guest::Guest;
+use crate::guest::{Guest, nearest};
+use crate::guest_source;
 use crate::libraries::{self, Library};
 use crate::package;
 use crate::shell::{self, Shell};
@@ -285,6 +286,7 @@ fn build_here(
         context.shell.warn(warning);
     }
     warn_without_exports(context.shell, guest, &linked.module);
+    warn_misspelt(context.shell, &linked.module)?;
     files::write(&output, &linked.module)?;
     let libraries: Vec<PathBuf> = libraries.into_iter().map(|library| library.path).collect();
     let fingerprint = Fingerprint::new(settings, &output, environment, &sources, &libraries);
@@ -317,6 +319,34 @@ pub fn warn_without_exports(shell: Shell, guest: &Guest, module: &[u8]) {
             guest.path().display()
         ));
     }
+}
+
+/// A function of the host's that is called almost as one of genkan's is likely meant.
+pub fn warn_misspelt(shell: Shell, module: &[u8]) -> anyhow::Result<()> {
+    use wasmparser::{Parser, Payload};
+    let of_genkan = guest_source::host_functions()?;
+    let of_env = ["read".to_owned()];
+    let imports = Parser::new(0).parse_all(module);
+    let imports = imports.filter_map(|payload| match payload {
+        Ok(Payload::ImportSection(reader)) => Some(reader.into_imports()),
+        _ => None,
+    });
+    for import in imports.flatten().flatten() {
+        let (module, name) = (import.module, import.name);
+        let known: &[String] = match module {
+            "env" => &of_env,
+            "genkan" => &of_genkan,
+            _ => continue,
+        };
+        let is_known = known.iter().any(|known| known == name);
+        if !is_known && let Some(near) = nearest(name, known) {
+            shell.warn(format_args!(
+                "the guest imports {module}.{name}, which genkan's host does not have: is \
+                 {module}.{near} meant? A host of your own may offer it"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Why `symbol` is in the module, for `--why`.
@@ -364,6 +394,8 @@ pub struct Parts {
     pub libraries: Option<PathBuf>,
     /// It is a program.
     pub main: bool,
+    /// Its threads share a memory, as those of wasm32-wasip1-threads do.
+    pub threads: bool,
     /// Functions that the source declares for the host.
     pub host_functions: BTreeSet<String>,
     /// Variables that the compiler read, and their values.
@@ -401,10 +433,13 @@ fn parts(
             (object_parts(kept.clone(), None)?, vec![file.clone(), kept])
         }
         (Guest::Object(path), choice) => {
+            let choice = choice.ok();
             let libraries = choice
-                .ok()
+                .as_ref()
                 .map(|choice| choice.toolchain.libraries(&choice.triple));
-            (object_parts(path.clone(), libraries)?, vec![path.clone()])
+            let mut parts = object_parts(path.clone(), libraries)?;
+            parts.threads = choice.is_some_and(|choice| has_threads(&choice.triple));
+            (parts, vec![path.clone()])
         }
         (Guest::Package(_) | Guest::Module(_), _) => unreachable!("they are not linked here"),
     };
@@ -436,6 +471,7 @@ pub fn compile_parts(
         more: compiled.api.into_iter().collect(),
         libraries: Some(choice.toolchain.libraries(&choice.triple)),
         main: compiled.main,
+        threads: has_threads(&choice.triple),
         host_functions,
         environment: compiled.environment,
     };
@@ -530,6 +566,10 @@ pub fn link(
     Ok((linked, libraries))
 }
 
+fn has_threads(triple: &str) -> bool {
+    triple.ends_with("-threads")
+}
+
 fn options(parts: &Parts, settings: &LinkSettings) -> Options {
     let mut options = Options::guest();
     if !settings.exports.is_empty() {
@@ -537,6 +577,12 @@ fn options(parts: &Parts, settings: &LinkSettings) -> Options {
     }
     if parts.main {
         options.entry = Some("_start".into());
+    }
+    if parts.threads {
+        // As rustc has it linked: one memory for all instances.
+        options.memory.shared = true;
+        options.memory.import = Some(("env".into(), "memory".into()));
+        options.memory.max = Some(1 << 30);
     }
     if settings.memory == Memory::Export {
         options.memory.import = None;
