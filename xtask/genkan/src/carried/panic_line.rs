@@ -1,6 +1,7 @@
 //! What a guest links that was built with `--panic stderr`: a panic becomes one line on
 //! standard error, by WASI's `fd_write` alone. genkan compiles it with the guest's compiler,
-//! Rust 1.63 or newer; the linker has panics call it (see OPTIONS.md). Written to be small.
+//! Rust 1.63 or newer; the linker has panics call it (genkan-link's
+//! `Panic::Report` says how). Written to be small.
 #![no_std]
 
 use core::ptr::{addr_of, addr_of_mut};
