@@ -4,11 +4,11 @@ use crate::types::{section, Crossing, Place};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::parse::Parser as _;
-use syn::{Error, FnArg, ItemFn, LitStr, Result, ReturnType};
+use syn::{Error, FnArg, ItemFn, LitStr, Result, ReturnType, Signature};
 
 pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let function: ItemFn = syn::parse2(item)?;
-    check(&function)?;
+    check(&function.sig)?;
     let ident = &function.sig.ident;
     let name = name(attribute)?.unwrap_or_else(|| ident.to_string().replace("r#", ""));
 
@@ -114,8 +114,8 @@ fn record_call(
     }
 }
 
-fn check(function: &ItemFn) -> Result<()> {
-    let signature = &function.sig;
+/// That the host can call it.
+pub fn check(signature: &Signature) -> Result<()> {
     let problem = if signature.asyncness.is_some() {
         "an exported function cannot be async: nothing would poll it"
     } else if signature.generics.type_params().next().is_some()

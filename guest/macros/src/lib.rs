@@ -1,6 +1,10 @@
-//! The attributes of `genkan_guest`'s feature `calls`. What they expand to is
-//! written down in `guest/CALLS.md`, for those who do the same by hand.
+//! The attributes of `genkan_guest`'s features `calls` and `columns`. What they expand to
+//! is written down in `guest/CALLS.md` and `guest/COLUMNS.md`, for those who do the same by
+//! hand.
 
+mod column_aggregate;
+mod column_fn;
+mod columns;
 mod export;
 mod import;
 mod types;
@@ -25,14 +29,84 @@ pub fn export(attribute: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
+/// Offers a function over columns to the host, which calls it for a batch of rows.
+///
+/// ```ignore
+/// #[genkan_guest::column_fn]
+/// fn gcd(a: i64, b: i64) -> i64 {
+///     if b == 0 { a } else { gcd(b, a % b) }
+/// }
+///
+/// #[genkan_guest::column_fn(name = "percent", volatility = "stable")]
+/// fn of_hundred(part: f64, all: Option<f64>) -> Result<Option<f64>, String> { … }
+/// ```
+///
+/// - Arguments are numbers, `bool`, `&str`, `&[u8]`, and the types of
+///   `genkan_guest::columns`. A row with a null there has no call, and a null as its result;
+///   an `Option` of these takes nulls.
+/// - Results are the same, `String` and `Vec<u8>`; an `Option` of one, which may be null; a
+///   `Result` of these, whose error implements `Display` and ends the query, with the row. In
+///   place of returning text, a function can write it into a last argument of type
+///   `&mut String` or `&mut Vec<u8>`, which is empty for each row.
+/// - A function of `Column`s with a last argument of type `&mut Output` is called once for
+///   all rows of a batch.
+/// - `volatility` is `"immutable"` if nothing else is said: the same arguments always give
+///   the same. `"stable"`: within one query. `"volatile"`: not even there.
+///
+/// The function can still be called; compiled for another machine than Wasm, it is left as
+/// it is.
+#[proc_macro_attribute]
+pub fn column_fn(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    column_fn::expand(attribute.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Offers an aggregate over columns to the host: a type, of which there is a value for each
+/// group.
+///
+/// ```ignore
+/// #[derive(Default)]
+/// struct GeometricMean {
+///     logs: f64,
+///     count: u64,
+/// }
+///
+/// #[genkan_guest::column_aggregate]
+/// impl GeometricMean {
+///     fn update(&mut self, value: f64) { … }
+///     fn state(&self) -> (f64, u64) { … }
+///     fn merge(&mut self, logs: f64, count: u64) { … }
+///     fn finish(&self) -> Option<f64> { … }
+/// }
+/// ```
+///
+/// A group begins as the type's `Default`, or what `fn init() -> Self` gives. `update` is
+/// called for each row, with arguments as those of a `column_fn`; `state` says what has to be
+/// known of a group where it goes on, and `merge` takes that there; `finish` gives the
+/// result. `update` and `merge` may give a `Result<(), E>`. Its name is the type's, as in
+/// `geometric_mean`, or the one in `name = "…"`; `volatility` is as with `column_fn`.
+#[proc_macro_attribute]
+pub fn column_aggregate(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    column_aggregate::expand(attribute.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
 /// This package's own files, for a tool that hands them on: an expression of type
 /// `&[(&str, &str)]`, of paths within `genkan_guest` and texts. (A package of macros
 /// exports nothing else, and cargo packs none within another.)
 #[doc(hidden)]
 #[proc_macro]
 pub fn files(_: TokenStream) -> TokenStream {
-    const FILES: [(&str, &str); 5] = [
+    const FILES: [(&str, &str); 8] = [
         ("macros/Cargo.toml", include_str!("../Cargo.toml")),
+        (
+            "macros/src/column_aggregate.rs",
+            include_str!("column_aggregate.rs"),
+        ),
+        ("macros/src/column_fn.rs", include_str!("column_fn.rs")),
+        ("macros/src/columns.rs", include_str!("columns.rs")),
         ("macros/src/export.rs", include_str!("export.rs")),
         ("macros/src/import.rs", include_str!("import.rs")),
         ("macros/src/lib.rs", include_str!("lib.rs")),

@@ -284,10 +284,18 @@ pub fn section(kind: &str, name: &str, params: &[Crossing], result: &Crossing) -
         result.signature(&mut parts);
     }
     parts.push(quote!("\n"));
+    static_text("genkan.calls.1", &parts)
+}
+
+/// Texts, one behind the other, in a custom section. That they are there is checked on
+/// every machine.
+pub fn static_text(section: &str, parts: &[TokenStream]) -> TokenStream {
     quote! {
+        #[allow(dead_code)]
         const PARTS: &[&str] = &[#(#parts),*];
-        #[unsafe(link_section = "genkan.calls.1")]
-        static SIGNATURE: [u8; ::genkan_guest::calls::joined_len(PARTS)] =
-            ::genkan_guest::calls::joined(PARTS);
+        #[cfg(target_family = "wasm")]
+        #[unsafe(link_section = #section)]
+        static SIGNATURE: [u8; ::genkan_guest::section::joined_len(PARTS)] =
+            ::genkan_guest::section::joined(PARTS);
     }
 }

@@ -2,12 +2,12 @@
 
 use super::argument::row_slot;
 use super::{Codec, Encoded};
+use crate::owned::Owned;
 use crate::{HostPtr, HostSlice, Number};
 use alloc::alloc::dealloc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::alloc::Layout;
-use core::cell::UnsafeCell;
 use core::mem::{size_of, ManuallyDrop};
 use serde_core::Serialize;
 
@@ -33,21 +33,15 @@ pub trait Give {
     fn give(self, answer: &mut Answer, depth: u32) -> Result<(), String>;
 }
 
-/// What belongs to this guest's one thread.
-struct Owned<T>(UnsafeCell<T>);
-
-// A guest has one thread, and no reference to the value outlives a function here.
-unsafe impl<T> Sync for Owned<T> {}
-
-static ANSWER: Owned<Answer> = Owned(UnsafeCell::new(Answer {
+static ANSWER: Owned<Answer> = Owned::new(Answer {
     tag: 0,
     len: 0,
     value: 0,
-}));
+});
 
 /// The row of the last answer, until the next: the host copies it, and need not call
 /// to give it back.
-static KEPT: Owned<Option<(*mut u8, Layout)>> = Owned(UnsafeCell::new(None));
+static KEPT: Owned<Option<(*mut u8, Layout)>> = Owned::new(None);
 
 /// The address of an answer with what `function` gives, for the host.
 #[inline]
@@ -59,8 +53,8 @@ pub fn answer<T: Give>(function: impl FnOnce() -> Result<T, String>) -> *const A
         keep(why.into_bytes(), &mut answer);
     }
     // There is one thread, and the host reads it before it calls again.
-    unsafe { *ANSWER.0.get() = answer };
-    ANSWER.0.get()
+    unsafe { *ANSWER.get() = answer };
+    ANSWER.get()
 }
 
 /// Keeps a row until the next answer.
@@ -75,7 +69,7 @@ fn keep<T>(values: Vec<T>, answer: &mut Answer) {
     // There is one thread. What was kept came from a vector with this layout, and
     // the host has copied it.
     unsafe {
-        if let Some((start, layout)) = KEPT.0.get().replace(kept) {
+        if let Some((start, layout)) = KEPT.get().replace(kept) {
             dealloc(start, layout);
         }
     }
