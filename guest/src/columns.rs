@@ -38,7 +38,7 @@ pub mod expanded {
     pub use super::batch::Batch;
     pub use super::column::vectorised;
     pub use super::element::Element;
-    pub use super::function::{by_row, nullable};
+    pub use super::function::{by_row, nullable, same_type};
     pub use super::result::{Give, Returned, Updated};
     pub use super::sink::{BytesSink, TextSink};
 }

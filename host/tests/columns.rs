@@ -7,6 +7,7 @@ mod random;
 
 use columns_host::{Cell, Column, Failure, Host};
 use random::Random;
+use std::process::Command;
 use std::sync::LazyLock;
 
 fn host() -> Host {
@@ -215,6 +216,50 @@ fn signatures() {
         line("extent"),
         "immutable aggregate(Int64?, Boolean) Utf8? [Int64?, UInt64, Boolean]"
     );
+}
+
+#[test]
+fn inspect_shows_them_in_a_stripped_module_too() {
+    let module = guests::package_with("columns", "columns-stripped", &["--strip"]);
+    let summary = genkan::inspect::inspect(&module).unwrap();
+    let names = summary.sections.iter().map(|section| &*section.name);
+    assert!(!names.into_iter().any(|name| name == "name"));
+    let text = summary.text(Some(0));
+    for line in [
+        "  gcd: (Int64, Int64) -> Int64\n",
+        "  geometric_mean: (Float64) -> Float64?, aggregate of (Float64, UInt64)\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
+/// Each line of `wrong.rs` with `//~` has an error that begins so.
+#[test]
+fn what_cannot_be_is_named_where_it_is() {
+    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packages/columns");
+    let output = Command::new(env!("CARGO"))
+        .args(["check", "--quiet", "--features", "wrong"])
+        .args(["--message-format", "short", "--target-dir"])
+        .arg(guests::folder().join("columns-wrong"))
+        .current_dir(package)
+        .output()
+        .unwrap();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    let source = include_str!("packages/columns/src/wrong.rs");
+    let mut expected = 0;
+    for (number, line) in (1..).zip(source.lines()) {
+        let Some((_, message)) = line.split_once("//~ ") else {
+            continue;
+        };
+        let place = format!("src/wrong.rs:{number}:");
+        let mut there = messages.lines().filter(|line| line.starts_with(&place));
+        assert!(
+            there.any(|line| line.contains(message)),
+            "{place} {message}\n{messages}"
+        );
+        expected += 1;
+    }
+    assert_eq!(expected, 15);
 }
 
 #[test]

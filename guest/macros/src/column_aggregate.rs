@@ -3,7 +3,8 @@
 use crate::columns::{argument_names, line, parameters, result_names, tuple, Settings};
 use crate::export::check;
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{Error, ImplItem, ImplItemFn, ItemImpl, ReceiverKind, Result, ReturnType, Type};
 
 pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
@@ -19,14 +20,18 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
         &settings.volatility,
         &aggregate.fields(),
     );
+    let check = aggregate.merge_takes_the_state()?;
     let calls = aggregate.calls(&name);
     Ok(quote! {
         #item
 
-        #[cfg(target_family = "wasm")]
         const _: () = {
             #line
-            #calls
+            #check
+            #[cfg(target_family = "wasm")]
+            const _: () = {
+                #calls
+            };
         };
     })
 }
@@ -97,6 +102,28 @@ impl<'i> Aggregate<'i> {
             result_names(&[self.finish]),
             result_names(&self.state),
         ]
+    }
+
+    fn merge_takes_the_state(&self) -> Result<TokenStream> {
+        const PROBLEM: &str = "merge takes what state gives: the same types, one by one";
+        if self.merge.len() != self.state.len() {
+            let place = self.merge.last().unwrap_or(&self.ty);
+            return Err(Error::new_spanned(place, PROBLEM));
+        }
+        let checks = self.merge.iter().zip(&self.state).map(|(taken, given)| {
+            let span = taken.span();
+            let [taken] = &argument_names(&[taken])[..] else {
+                return quote!();
+            };
+            let given = result_names(&[given]);
+            quote_spanned! {span=>
+                const _: () = assert!(
+                    ::genkan_guest::columns::expanded::same_type(&[#taken], &[#(#given),*]),
+                    #PROBLEM
+                );
+            }
+        });
+        Ok(quote!(#(#checks)*))
     }
 
     fn calls(&self, name: &str) -> TokenStream {

@@ -34,9 +34,9 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
         #simd
         #function
 
-        #[cfg(target_family = "wasm")]
         const _: () = {
             #line
+            #[cfg(target_family = "wasm")]
             #[unsafe(export_name = #export)]
             extern "C" fn call(batch: &mut ::genkan_guest::columns::expanded::Batch) -> i32 {
                 // SAFETY: the host passes what the section says.

@@ -2,8 +2,9 @@
 
 use crate::types::static_text;
 use proc_macro2::{Group, TokenStream, TokenTree};
-use quote::{format_ident, quote, ToTokens as _, TokenStreamExt as _};
+use quote::{format_ident, quote, quote_spanned, ToTokens as _, TokenStreamExt as _};
 use syn::parse::Parser as _;
+use syn::spanned::Spanned as _;
 use syn::{Error, FnArg, Lifetime, LitStr, Result, Type};
 
 /// What is in the attribute's parentheses.
@@ -53,6 +54,10 @@ fn check_name(name: &str, place: &LitStr) -> Result<()> {
 /// The types of a function's parameters, but for `self`.
 pub fn parameters<'f>(inputs: impl IntoIterator<Item = &'f FnArg>) -> Result<Vec<&'f Type>> {
     let typed = |input: &'f FnArg| match input {
+        FnArg::Typed(input) if is_static(&input.ty) => Err(Error::new_spanned(
+            &input.ty,
+            "an argument lives as long as the call: leave `'static` out",
+        )),
         FnArg::Typed(input) => Ok(&*input.ty),
         FnArg::Receiver(_) => Err(Error::new_spanned(
             input,
@@ -60,6 +65,15 @@ pub fn parameters<'f>(inputs: impl IntoIterator<Item = &'f FnArg>) -> Result<Vec
         )),
     };
     inputs.into_iter().map(typed).collect()
+}
+
+/// Whether it has a `&'static`.
+fn is_static(ty: &Type) -> bool {
+    let Type::Reference(reference) = ty else {
+        return false;
+    };
+    let lifetime = reference.lifetime.as_ref();
+    lifetime.is_some_and(|lifetime| lifetime.ident == "static")
 }
 
 /// The last part of a path's name, and what is in its angle brackets.
@@ -126,9 +140,10 @@ pub fn tuple(types: &[&Type]) -> (Vec<syn::Ident>, TokenStream) {
 pub fn argument_names(types: &[&Type]) -> Vec<TokenStream> {
     let expanded = quote!(::genkan_guest::columns::expanded);
     let names = types.iter().map(|ty| {
+        let span = ty.span();
         let ty = with_lifetime(ty, "'static");
-        let argument = quote!(<#ty as #expanded::Argument>);
-        quote!(#argument::NAME, #expanded::nullable(#argument::NULLS))
+        let argument = quote_spanned!(span=> <#ty as #expanded::Argument>);
+        quote_spanned!(span=> #argument::NAME, #expanded::nullable(#argument::NULLS))
     });
     separated(names)
 }
@@ -137,9 +152,10 @@ pub fn argument_names(types: &[&Type]) -> Vec<TokenStream> {
 pub fn result_names(types: &[&Type]) -> Vec<TokenStream> {
     let expanded = quote!(::genkan_guest::columns::expanded);
     let names = types.iter().map(|ty| {
+        let span = ty.span();
         let ty = with_lifetime(ty, "'static");
-        let returned = quote!(<#ty as #expanded::Returned>);
-        quote! {
+        let returned = quote_spanned!(span=> <#ty as #expanded::Returned>);
+        quote_spanned! {span=>
             <#returned::Value as #expanded::Give>::NAME,
             #expanded::nullable(#returned::NULLS)
         }
@@ -158,7 +174,7 @@ fn separated(names: impl Iterator<Item = TokenStream>) -> Vec<TokenStream> {
     parts
 }
 
-/// A line of the section; and that the types are there, on whatever machine.
+/// A line of the section.
 pub fn line(kind: &str, name: &str, volatility: &str, fields: &[Vec<TokenStream>]) -> TokenStream {
     let mut parts = vec![format!("{kind}\t{name}\t{volatility}").into_token_stream()];
     for field in fields {

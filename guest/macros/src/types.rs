@@ -287,10 +287,13 @@ pub fn section(kind: &str, name: &str, params: &[Crossing], result: &Crossing) -
     static_text("genkan.calls.1", &parts)
 }
 
-/// Texts, one behind the other, in a custom section.
+/// Texts, one behind the other, in a custom section. That they are there is checked on
+/// every machine.
 pub fn static_text(section: &str, parts: &[TokenStream]) -> TokenStream {
     quote! {
+        #[allow(dead_code)]
         const PARTS: &[&str] = &[#(#parts),*];
+        #[cfg(target_family = "wasm")]
         #[unsafe(link_section = #section)]
         static SIGNATURE: [u8; ::genkan_guest::section::joined_len(PARTS)] =
             ::genkan_guest::section::joined(PARTS);

@@ -33,7 +33,7 @@ pub trait Value<'a>: Copy {
     unsafe fn get(chunk: Self::Chunk, row: usize) -> Self;
 }
 
-/// A type of an argument: a [`Value`], or an `Option` of one.
+/// A type of an argument: a value of a row, or an `Option` of one.
 #[diagnostic::on_unimplemented(
     message = "a function over columns has no arguments of type `{Self}`",
     note = "there are bool, i8 to i64, u8 to u64, f32, f64, &str, &[u8], Date32, Date64, \

@@ -81,3 +81,13 @@ pub const fn nullable(nulls: bool) -> &'static str {
         false => "",
     }
 }
+
+/// Whether two types have the same name in the section, whether or not they may be null.
+pub const fn same_type(one: &[&str], other: &[&str]) -> bool {
+    let (one, other) = (one[0].as_bytes(), other[0].as_bytes());
+    let mut i = 0;
+    while i < one.len() && i < other.len() && one[i] == other[i] {
+        i += 1;
+    }
+    i == one.len() && i == other.len()
+}

@@ -8,13 +8,6 @@ use core::convert::Infallible;
 use core::fmt::Display;
 
 /// A value of a result: a number, `bool`, text.
-#[diagnostic::on_unimplemented(
-    message = "a function over columns has no result of type `{Self}`",
-    note = "there are bool, i8 to i64, u8 to u64, f32, f64, String, &str, Vec<u8>, &[u8], Date32, \
-            Date64, TimestampSecond, TimestampMillisecond, TimestampMicrosecond, \
-            TimestampNanosecond and Decimal128<P, S>, of genkan_guest::columns; Option of each; \
-            and Result of these and an error that implements Display"
-)]
 pub trait Give: Payload {
     /// Its name in the section.
     const NAME: &'static str;
@@ -24,12 +17,26 @@ pub trait Give: Payload {
 
 /// What a row gives, if it gives something: a [`Give`]; or nothing, if that was
 /// written to a `&mut String`.
+#[diagnostic::on_unimplemented(
+    message = "a function over columns has no result of type `{Self}`",
+    note = "there are bool, i8 to i64, u8 to u64, f32, f64, String, &str, Vec<u8>, &[u8], Date32, \
+            Date64, TimestampSecond, TimestampMillisecond, TimestampMicrosecond, \
+            TimestampNanosecond and Decimal128<P, S>, of genkan_guest::columns; Option of each; \
+            and Result of these and an error that implements Display"
+)]
 pub trait Payload: Sized {}
 
 impl Payload for () {}
 
 /// A type of a result: a value, or an `Option` or a `Result` of one, or a `Result` of an
 /// `Option` of one.
+#[diagnostic::on_unimplemented(
+    message = "a function over columns has no result of type `{Self}`",
+    note = "there are bool, i8 to i64, u8 to u64, f32, f64, String, &str, Vec<u8>, &[u8], Date32, \
+            Date64, TimestampSecond, TimestampMillisecond, TimestampMicrosecond, \
+            TimestampNanosecond and Decimal128<P, S>, of genkan_guest::columns; Option of each; \
+            and Result of these and an error that implements Display"
+)]
 pub trait Returned {
     /// The value's.
     type Value;

@@ -144,14 +144,20 @@ pub fn c(name: &str, source: &str) -> Option<PathBuf> {
 /// The module of a package in `tests/packages`, which has dependencies of the registry.
 /// cargo calls genkan's linker for it, which a test's program is not: that is `xtask`.
 pub fn package(name: &str) -> PathBuf {
+    package_with(name, name, &[])
+}
+
+/// The same, as `output`, with more options.
+pub fn package_with(name: &str, output: &str, options: &[&str]) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = folder().join(format!("{name}.wasm"));
+    let output = folder().join(format!("{output}.wasm"));
     let status = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--package", "xtask", "--", "--quiet"])
         .arg("build-guest")
         .arg(root.join("tests/packages").join(name))
         .arg("-o")
         .arg(&output)
+        .args(options)
         .current_dir(root)
         .status();
     assert!(

@@ -1,6 +1,7 @@
 //! `inspect`: what is in a module, for people, as JSON, and as a picture.
 
 mod calls;
+mod columns;
 mod names;
 mod page;
 mod parts;
@@ -24,6 +25,7 @@ use wasmparser::{
 use crate::files;
 
 pub use calls::Why;
+pub use columns::ColumnFunction;
 pub use names::{Origin, demangle};
 pub use page::{diff_page, page};
 pub use svg::svg;
@@ -39,6 +41,9 @@ pub struct Summary {
     pub imports: Vec<Import>,
     /// What it offers.
     pub exports: Vec<Export>,
+    /// The functions over columns that it says it has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub column_functions: Vec<ColumnFunction>,
     /// Its memories, imported ones too.
     pub memories: Vec<String>,
     /// Its tables, imported ones too.
@@ -441,6 +446,10 @@ impl<'a> Reader<'a> {
             KnownCustom::Name(reader) => self.name_section(reader),
             KnownCustom::Linking(reader) => self.linking(reader),
             KnownCustom::Producers(reader) => self.producers(reader)?,
+            _ if section.name() == columns::SECTION => {
+                let functions = ColumnFunction::all(section.data());
+                self.summary.column_functions.extend(functions);
+            }
             _ => {}
         }
         Ok(())
@@ -724,6 +733,16 @@ mod tests {
         assert_eq!(why(6), Why::Start);
         let read = summary.imports[0].function.as_ref().unwrap();
         assert_eq!((read.index, &read.why), (0, &Why::CalledBy(2)));
+    }
+
+    #[test]
+    fn functions_over_columns_are_shown() {
+        let summary = of(r#"(module
+            (@custom "genkan.columns.1" "scalar\09gcd\09immutable\09Int64;Int64\09Int64\0a")
+            (@custom "genkan.columns.1" "scalar\09\1bid\09volatile\09\09Int64\0anothing\0a"))"#);
+        let text = summary.text(None);
+        let shown = "(2)\n  gcd: (Int64, Int64) -> Int64\n  \\u{1b}id: () -> Int64, volatile\n\n";
+        assert!(text.contains(shown), "{text}");
     }
 
     #[test]

@@ -35,6 +35,12 @@ impl Summary {
         for Export { name, ty } in &self.exports {
             entry(text, name, ty);
         }
+        if !self.column_functions.is_empty() {
+            heading(text, "Functions over columns", self.column_functions.len());
+            for function in &self.column_functions {
+                entry(text, &function.name, &visible(&function.signature()));
+            }
+        }
         for (title, lines) in [
             ("Memory", &self.memories),
             ("Table", &self.tables),

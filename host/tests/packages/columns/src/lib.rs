@@ -3,6 +3,8 @@
 
 #[path = "../../../../../guest/examples/columns/src/lib.rs"]
 mod example;
+#[cfg(feature = "wrong")]
+mod wrong;
 
 use genkan_guest::columns::{
     Column, Date32, Date64, Decimal128, Output, TimestampMicrosecond, TimestampMillisecond,
