@@ -6,7 +6,7 @@
 
 use clap::Parser;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, StatisticsArgs, StatisticsContext, execute_stream};
 use datafusion::prelude::{DataFrame, SessionContext};
 use futures::StreamExt;
 use genkan_datafusion::{GuestModule, GuestOptions, RegisterGuest};
@@ -125,18 +125,17 @@ fn find_leaves(plan: &Arc<dyn ExecutionPlan>, leaves: &mut Vec<Arc<dyn Execution
 
 /// A bar on a terminal, as long as the rows that there are, if the files say so.
 fn bar(leaves: &[Arc<dyn ExecutionPlan>]) -> ProgressBar {
+    let statistics = StatisticsContext::new();
     let rows = leaves.iter().map(|leaf| {
-        let statistics = leaf.partition_statistics(None).ok()?;
+        let of_all = StatisticsArgs::new();
+        let statistics = statistics.compute(leaf.as_ref(), &of_all).ok()?;
         statistics.num_rows.get_value().copied()
     });
-    let bar = match rows.sum::<Option<usize>>() {
-        Some(rows) => ProgressBar::new(rows as u64).with_style(
-            ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} rows, {eta} left")
-                .expect("a template of ours"),
-        ),
-        None => ProgressBar::no_length().with_style(
-            ProgressStyle::with_template("{spinner} {human_pos} rows").expect("a template of ours"),
-        ),
-    };
-    bar.with_elapsed(Duration::ZERO)
+    let template = |template| ProgressStyle::with_template(template).expect("a template of ours");
+    match rows.sum::<Option<usize>>() {
+        Some(rows) => ProgressBar::new(rows as u64).with_style(template(
+            "{bar:40} {human_pos} of {human_len} rows, {eta} left",
+        )),
+        None => ProgressBar::no_length().with_style(template("{spinner} {human_pos} rows")),
+    }
 }
