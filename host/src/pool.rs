@@ -92,7 +92,8 @@ impl PoolLimits {
 /// ```
 ///
 /// A guest computes on the thread that calls it, for as long as its limits allow. So an
-/// asynchronous program takes and calls it where blocking is allowed, with tokio:
+/// asynchronous program takes and calls it where blocking is allowed, with tokio (ASYNC.md
+/// says more, and `examples/async_program.rs` is all of it):
 ///
 /// ```text
 /// let pool = pool.clone();

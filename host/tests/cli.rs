@@ -81,6 +81,9 @@ fn what_is_wrong_with_the_call() {
                 (f64.add (f64.convert_i64_s (local.get 0)) (local.get 1)))
             (func (export "two") (result i32 i64) (i32.const 1) (i64.const 2))
             (func (export "none"))
+            (@custom "genkan.calls.1" "export most() -> u64\n")
+            (func (export "least") (result i64) (i64.const -1))
+            (func (export "most") (result i64) (i64.const -1))
             (func $inner unreachable)
             (func $outer (export "trap") (call $inner)))"#,
     );
@@ -93,7 +96,21 @@ fn what_is_wrong_with_the_call() {
         &[&add, "--invoke", "add", "--", "-70000i32", "2"],
         "result: -69998\n",
     );
+    // A suffix makes it no option.
+    prints(
+        &[&add, "--invoke", "add", "-70000i32", "-2i8"],
+        "result: -70002\n",
+    );
     prints(&[&add, "--invoke", "wide", "-3", "0.5"], "result: -2.5\n");
+    // What may be a u64, and what says that it is one.
+    prints(
+        &[&add, "--invoke", "least"],
+        "result: -1 (as a u64: 18446744073709551615)\n",
+    );
+    prints(
+        &[&add, "--invoke", "most"],
+        "result: 18446744073709551615\n",
+    );
     prints(&[&add, "--invoke", "two"], "result: 1, 2\n");
     prints(&[&add, "--invoke", "none"], "");
     fails(

@@ -28,4 +28,5 @@ examples! {
     filter_column: "../examples/filter_column.rs";
     two_guests: "../examples/two_guests.rs";
     plugins: "../examples/plugins.rs";
+    async_program: "../examples/async_program.rs";
 }

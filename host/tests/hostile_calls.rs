@@ -393,3 +393,50 @@ fn random_calls() {
     }
     world.compare();
 }
+
+/// A guest whose function has the host call it, which has the host call it, and so on: it is
+/// told, or ends, and its host goes on.
+#[test]
+fn calling_back_without_end_has_an_end() {
+    let module = Engine::default().compile(
+        br#"(module
+            (@custom "genkan.calls.1" "export go(u32) -> u32\nimport host.again(u32) -> u32\n")
+            (import "host" "again" (func $again (param i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "go") (param i32) (result i32)
+                (call $again (i32.add (local.get 0) (i32.const 1)))))"#,
+    );
+    let module = module.unwrap();
+    let guest =
+        |functions: Functions| Guest::with(&module, Setup::new().functions(functions)).unwrap();
+    // A host that lets the guest have the answer.
+    let mut told = Functions::default();
+    told.offer("again", |cx: &mut Cx, depth: u32| {
+        match cx.call::<u32>("go", (depth,)) {
+            Ok(deepest) => deepest,
+            Err(Error::TooDeep(most)) => {
+                assert_eq!(depth, most);
+                depth
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    });
+    let mut first = guest(told);
+    for _ in 0..3 {
+        assert_eq!(first.call::<u32>("go", (0u32,)).unwrap(), 16);
+    }
+    // And one that passes it on: it is the guest's end.
+    let mut ends = Functions::default();
+    ends.offer(
+        "again",
+        |cx: &mut Cx, depth: u32| -> Result<u32, genkan_host::Stop> {
+            Ok(cx.call::<u32>("go", (depth,))?)
+        },
+    );
+    let mut second = guest(ends);
+    let error = second.call::<u32>("go", (0u32,)).unwrap_err();
+    assert!(matches!(error, Error::HostFunction { .. }), "{error:?}");
+    second.reset().unwrap();
+    assert!(second.call::<u32>("go", (0u32,)).is_err());
+    assert_eq!(first.call::<u32>("go", (0u32,)).unwrap(), 16);
+}

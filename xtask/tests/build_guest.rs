@@ -580,3 +580,61 @@ fn every_command_has_help_and_completions_exist() {
         assert!(user.does(&["completions", shell]).0.contains("build-guest"));
     }
 }
+
+#[test]
+fn a_misspelt_function_of_the_hosts_is_noticed() {
+    let user = User::new();
+    let source = |name: &str| {
+        format!(
+            "extern \"C\" {{ fn {name}(pointer: i64, offset: u8) -> i32; }}\n\
+             #[no_mangle]\npub extern \"C\" fn f(p: i64) -> i32 {{ unsafe {{ {name}(p, 2) }} }}\n"
+        )
+    };
+    for (name, is_noticed) in [("raed", true), ("read", false), ("lookup", false)] {
+        user.writes("f.rs", &source(name));
+        let (_, said) = user.does(&["build-guest", "f.rs"]);
+        let warning = "env.raed, which genkan's host does not have: is env.read meant?";
+        assert_eq!(said.contains(warning), is_noticed, "{name}: {said}");
+    }
+    user.writes(
+        "f.rs",
+        "#[link(wasm_import_module = \"genkan\")]\nextern \"C\" { fn raed_u8(p: u64, o: u32) -> u32; }\n\
+         #[no_mangle]\npub extern \"C\" fn f(p: u64) -> u32 { unsafe { raed_u8(p, 2) } }\n",
+    );
+    let (_, said) = user.does(&["build-guest", "f.rs"]);
+    assert!(said.contains("is genkan.read_u8 meant?"), "{said}");
+}
+
+/// cargo 1.63 cannot be told to make a module of a library that is none.
+#[test]
+fn a_package_is_built_with_the_oldest_toolchain() {
+    let user = User::new();
+    let manifest = |lib: &str| {
+        format!(
+            "[package]\nname = \"old\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{lib}[workspace]\n"
+        )
+    };
+    user.writes(
+        "old/src/lib.rs",
+        "#[no_mangle]\npub extern \"C\" fn f() -> u8 { 7 }\n",
+    );
+    user.writes(
+        "old/Cargo.toml",
+        &manifest("[lib]\ncrate-type = [\"cdylib\"]\n"),
+    );
+    let build = ["build-guest", "old", "--rustc", "1.63.0", "-o", "old.wasm"];
+    user.does(&build);
+    assert!(user.reads("old.wasm").starts_with(b"\0asm"));
+    user.writes("old/Cargo.toml", &manifest(""));
+    let said = user.fails(1, &build);
+    assert!(said.contains("crate-type = [\"cdylib\"]"), "{said}");
+    let manifest = "[workspace]\nmembers = [\".\"]\n[workspace.package]\nversion = \"0.1.0\"\n\
+                    [package]\nname = \"old\"\nversion.workspace = true\nedition = \"2021\"\n";
+    user.writes("old/Cargo.toml", manifest);
+    let said = user.fails(1, &build);
+    assert!(said.contains("workspace-inheritance"), "{said}");
+    assert!(
+        said.contains("the compiler's own cargo cannot read the package"),
+        "{said}"
+    );
+}

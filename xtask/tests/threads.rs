@@ -108,3 +108,23 @@ fn a_program_of_threads_does_the_same() {
         );
     }
 }
+
+/// `build-guest` links for threads by itself, as rustc would.
+#[test]
+fn build_guest_links_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("threads.rs");
+    let program = "fn main() { println!(\"{}\", std::thread::spawn(|| 42).join().unwrap()); }";
+    std::fs::write(&source, program).unwrap();
+    let module = folder.path().join("threads.wasm");
+    let built = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["build-guest", "--target", TARGET, "-o"])
+        .args([&module, &source])
+        .env("CARGO_TARGET_DIR", folder.path().join("target"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{said}");
+    let module = std::fs::read(module).unwrap();
+    assert_eq!(run(folder.path(), "run.wasm", &module), "42\n");
+}

@@ -54,6 +54,14 @@ const NUMBERS: [(Number, &str); 10] = [
     (Number::F64, "f64"),
 ];
 
+impl Ty {
+    /// Whether it is an integer without a sign.
+    pub(crate) fn is_unsigned(&self) -> bool {
+        use Number::{U8, U16, U32, U64};
+        matches!(self, Self::Number(U8 | U16 | U32 | U64))
+    }
+}
+
 impl Number {
     fn name(self) -> &'static str {
         let named = NUMBERS.iter().find(|(number, _)| *number == self);

@@ -2,6 +2,7 @@
 
 use crate::types::{Signature, Value, ValueType};
 use anyhow::{Context, Result, ensure};
+use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 
@@ -74,6 +75,27 @@ fn number(text: &str, ty: ValueType) -> Result<Value, String> {
         },
         ValueType::F32 => f32::from_str(digits).map(Value::from).map_err(|_| plain()),
         _ => f64::from_str(digits).map(Value::from).map_err(|_| plain()),
+    }
+}
+
+/// What stands for the hyphen of a negative number: clap takes what begins with one for an
+/// option, unless it is a number without a suffix.
+const MINUS: char = '\u{e000}';
+
+/// The argument as clap takes it for a value, if it is a negative number.
+pub(super) fn shielded(arg: OsString) -> OsString {
+    match arg.to_str().and_then(|text| text.strip_prefix('-')) {
+        Some(digits) if digits.starts_with(|c: char| c.is_ascii_digit()) => {
+            format!("{MINUS}{digits}").into()
+        }
+        _ => arg,
+    }
+}
+
+/// The argument as the user gave it.
+pub(super) fn unshield(arg: &mut String) {
+    if let Some(digits) = arg.strip_prefix(MINUS) {
+        *arg = format!("-{digits}");
     }
 }
 

@@ -99,8 +99,14 @@ struct Options {
 /// Prints what the guest returned, or what is wrong, and gives the exit code: 0, 1, the
 /// guest's own, or 2 for a command line that is wrong.
 pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let args = args.into_iter().map(|arg| arguments::shielded(arg.into()));
     let options = match Options::try_parse_from(args) {
-        Ok(options) => options,
+        Ok(mut options) => {
+            for arg in &mut options.args {
+                arguments::unshield(arg);
+            }
+            options
+        }
         Err(error) => {
             // Help for a reader who is gone.
             let _ = error.print();
@@ -193,7 +199,7 @@ fn execute(options: Options) -> Result<ExitCode> {
         written.with_context(|| format!("cannot write {}", path.display()))?;
     }
     match outcome {
-        Ok(results) => print(&results),
+        Ok(results) => print(&results, is_unsigned(&module, &function)),
         Err(Error::Exit { code, .. }) => Ok(exit_code(code)),
         Err(error) => Err(anyhow::Error::new(error).context(name)),
     }
@@ -250,9 +256,10 @@ fn bytes(text: &str) -> Result<Vec<u8>> {
         .collect()
 }
 
-fn print(results: &[Value]) -> Result<ExitCode> {
+fn print(results: &[Value], unsigned: Option<bool>) -> Result<ExitCode> {
     if !results.is_empty() {
-        let results: Vec<_> = results.iter().map(Value::to_string).collect();
+        let results = results.iter().map(|result| shown(result, unsigned));
+        let results: Vec<_> = results.collect();
         let line = format!("result: {}\n", results.join(", "));
         match std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()) {
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {}
@@ -260,6 +267,23 @@ fn print(results: &[Value]) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a function's result has no sign, if the module says what it is.
+fn is_unsigned(module: &Module, function: &str) -> Option<bool> {
+    let declared = module.declared().exports.get(function)?;
+    Some(declared.result.is_unsigned())
+}
+
+/// A result, whose type in Rust the module may say, or not: what is negative then may be
+/// a large number.
+fn shown(result: &Value, unsigned: Option<bool>) -> String {
+    match (result, unsigned) {
+        (&Value::I32(value), Some(true)) => (value as u32).to_string(),
+        (&Value::I64(value), Some(true)) => (value as u64).to_string(),
+        (&Value::I64(value), None) if value < 0 => format!("{value} (as a u64: {})", value as u64),
+        (value, _) => value.to_string(),
+    }
 }
 
 /// The system has eight bits for it; no code but 0 becomes 0.

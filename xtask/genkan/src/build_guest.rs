@@ -15,7 +15,8 @@ use crate::component;
 use crate::context::Context;
 use crate::files;
 use crate::fingerprint::{self, Fingerprint};
-use crate::guest::Guest;
+use crate::guest::{Guest, nearest};
+use crate::guest_source;
 use crate::libraries::{self, Library};
 use crate::package;
 use crate::shell::{self, Shell};
@@ -40,6 +41,8 @@ pub enum PanicMode {
     Report,
     /// A trap.
     Trap,
+    /// One line on stderr, by WASI's `fd_write`, for any engine; then a trap.
+    Stderr,
     /// As rustc made it: the message goes to stderr.
     Std,
 }
@@ -157,6 +160,7 @@ pub fn build(context: &Context<'_>, request: &Request) -> anyhow::Result<Built> 
         Err(error) if error.is::<NotFound>() => Err(error),
         Err(error) => return Err(error),
     };
+    let request = &with_panic_line(context, request, choice.as_ref().ok())?;
     let built = match (&request.guest, choice) {
         (Guest::Package(manifest), choice) => package::build(context, request, manifest, &choice?)?,
         (Guest::Module(path), _) => bail!(
@@ -282,6 +286,7 @@ fn build_here(
         context.shell.warn(warning);
     }
     warn_without_exports(context.shell, guest, &linked.module);
+    warn_misspelt(context.shell, &linked.module)?;
     files::write(&output, &linked.module)?;
     let libraries: Vec<PathBuf> = libraries.into_iter().map(|library| library.path).collect();
     let fingerprint = Fingerprint::new(settings, &output, environment, &sources, &libraries);
@@ -316,6 +321,34 @@ pub fn warn_without_exports(shell: Shell, guest: &Guest, module: &[u8]) {
     }
 }
 
+/// A function of the host's that is called almost as one of genkan's is likely meant.
+pub fn warn_misspelt(shell: Shell, module: &[u8]) -> anyhow::Result<()> {
+    use wasmparser::{Parser, Payload};
+    let of_genkan = guest_source::host_functions()?;
+    let of_env = ["read".to_owned()];
+    let imports = Parser::new(0).parse_all(module);
+    let imports = imports.filter_map(|payload| match payload {
+        Ok(Payload::ImportSection(reader)) => Some(reader.into_imports()),
+        _ => None,
+    });
+    for import in imports.flatten().flatten() {
+        let (module, name) = (import.module, import.name);
+        let known: &[String] = match module {
+            "env" => &of_env,
+            "genkan" => &of_genkan,
+            _ => continue,
+        };
+        let is_known = known.iter().any(|known| known == name);
+        if !is_known && let Some(near) = nearest(name, known) {
+            shell.warn(format_args!(
+                "the guest imports {module}.{name}, which genkan's host does not have: is \
+                 {module}.{near} meant? A host of your own may offer it"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Why `symbol` is in the module, for `--why`.
 pub fn why(context: &Context<'_>, request: &Request, symbol: &str) -> anyhow::Result<String> {
     if let Guest::Package(_) | Guest::Module(_) = request.guest {
@@ -325,10 +358,29 @@ pub fn why(context: &Context<'_>, request: &Request, symbol: &str) -> anyhow::Re
         );
     }
     let choice = toolchain::choose(context.shell, &request.toolchain);
+    let request = &with_panic_line(context, request, choice.as_ref().ok())?;
     let _lock = lock(context.shell, &context.target_folder()?, &request.guest)?;
     let (parts, _) = parts(context, request, choice)?;
     let (linked, _) = link(context.shell, &parts, &request.link, true)?;
     explain(&linked.report, symbol)
+}
+
+/// The request, with what writes panics to stderr among its objects if that is asked.
+fn with_panic_line(
+    context: &Context<'_>,
+    request: &Request,
+    choice: Option<&Choice>,
+) -> anyhow::Result<Request> {
+    let mut request = request.clone();
+    if request.link.panic == Some(PanicMode::Stderr) {
+        let choice = choice.context("--panic=stderr needs a Rust compiler")?;
+        if component::is_target(&choice.triple) {
+            component::check(&request.link)?;
+        }
+        let object = compile::panic_line(context, choice)?;
+        request.objects.push(object);
+    }
+    Ok(request)
 }
 
 /// The files of one link, before they are opened.
@@ -342,6 +394,8 @@ pub struct Parts {
     pub libraries: Option<PathBuf>,
     /// It is a program.
     pub main: bool,
+    /// Its threads share a memory, as those of wasm32-wasip1-threads do.
+    pub threads: bool,
     /// Functions that the source declares for the host.
     pub host_functions: BTreeSet<String>,
     /// Variables that the compiler read, and their values.
@@ -379,10 +433,13 @@ fn parts(
             (object_parts(kept.clone(), None)?, vec![file.clone(), kept])
         }
         (Guest::Object(path), choice) => {
+            let choice = choice.ok();
             let libraries = choice
-                .ok()
+                .as_ref()
                 .map(|choice| choice.toolchain.libraries(&choice.triple));
-            (object_parts(path.clone(), libraries)?, vec![path.clone()])
+            let mut parts = object_parts(path.clone(), libraries)?;
+            parts.threads = choice.is_some_and(|choice| has_threads(&choice.triple));
+            (parts, vec![path.clone()])
         }
         (Guest::Package(_) | Guest::Module(_), _) => unreachable!("they are not linked here"),
     };
@@ -414,6 +471,7 @@ pub fn compile_parts(
         more: compiled.api.into_iter().collect(),
         libraries: Some(choice.toolchain.libraries(&choice.triple)),
         main: compiled.main,
+        threads: has_threads(&choice.triple),
         host_functions,
         environment: compiled.environment,
     };
@@ -508,6 +566,10 @@ pub fn link(
     Ok((linked, libraries))
 }
 
+fn has_threads(triple: &str) -> bool {
+    triple.ends_with("-threads")
+}
+
 fn options(parts: &Parts, settings: &LinkSettings) -> Options {
     let mut options = Options::guest();
     if !settings.exports.is_empty() {
@@ -515,6 +577,12 @@ fn options(parts: &Parts, settings: &LinkSettings) -> Options {
     }
     if parts.main {
         options.entry = Some("_start".into());
+    }
+    if parts.threads {
+        // As rustc has it linked: one memory for all instances.
+        options.memory.shared = true;
+        options.memory.import = Some(("env".into(), "memory".into()));
+        options.memory.max = Some(1 << 30);
     }
     if settings.memory == Memory::Export {
         options.memory.import = None;
@@ -527,7 +595,8 @@ fn options(parts: &Parts, settings: &LinkSettings) -> Options {
     options.host_functions = parts.host_functions.clone();
     options.validate = true;
     options.panic = match panic_mode(settings, parts.main) {
-        PanicMode::Report => Panic::Report,
+        // Of the host, or of what `panic_line` compiles.
+        PanicMode::Report | PanicMode::Stderr => Panic::Report,
         PanicMode::Trap => Panic::Trap,
         PanicMode::Std => Panic::Std,
     };

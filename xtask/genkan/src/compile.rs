@@ -10,6 +10,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, bail};
 
 use crate::context::Context;
+use crate::files;
 use crate::guest_source;
 use crate::shell::{Color, Shell};
 use crate::source::{self, Shape};
@@ -123,6 +124,44 @@ pub fn compile(
         main,
         command,
     })
+}
+
+/// The object that `--panic=stderr` links, for this compiler; it is compiled once.
+pub fn panic_line(context: &Context<'_>, choice: &Choice) -> anyhow::Result<PathBuf> {
+    const SOURCE: &str = include_str!("carried/panic_line.rs");
+    let version = choice.toolchain.version()?;
+    let key = format!("{version:?} {} {SOURCE}", choice.triple);
+    let hash = files::sha256(key.as_bytes());
+    let folder = context.target_folder()?.join("objects");
+    let folder = folder.join(format!("panic_line-{}", &hash[..12]));
+    let object = folder.join("panic_line.o");
+    if object.is_file() {
+        return Ok(object);
+    }
+    // Where no other process compiles it.
+    let made = folder.join(std::process::id().to_string());
+    let source = made.join("panic_line.rs");
+    files::write(&source, SOURCE.as_bytes())?;
+    let mut rustc = toolchain::command(&choice.toolchain.rustc);
+    rustc
+        .current_dir(&made)
+        .args(["--crate-name", "panic_line", "--crate-type", "lib"])
+        .args(["--edition", "2021", "--target", &choice.triple])
+        .args(["-C", "opt-level=z", "-C", "codegen-units=1"])
+        .args(["-C", "panic=abort", "-C", "metadata=genkan"])
+        .args(["--cap-lints", "allow"])
+        .args(["--emit=obj=panic_line.o", "panic_line.rs"])
+        .stdin(Stdio::null());
+    let status = rustc.status();
+    let status =
+        status.with_context(|| format!("cannot run {}", choice.toolchain.rustc.display()))?;
+    if !status.success() {
+        bail!("rustc cannot compile what --panic=stderr links ({status})");
+    }
+    std::fs::rename(made.join("panic_line.o"), &object)
+        .and_then(|()| std::fs::remove_dir_all(&made))
+        .with_context(|| format!("cannot write {}", object.display()))?;
+    Ok(object)
 }
 
 /// One call of rustc.

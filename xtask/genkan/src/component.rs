@@ -35,6 +35,7 @@ pub fn check(settings: &LinkSettings) -> anyhow::Result<()> {
         (!settings.exports.is_empty(), "--export"),
         (settings.allow_undefined, "--allow-undefined"),
         (settings.panic == Some(PanicMode::Report), "--panic=report"),
+        (settings.panic == Some(PanicMode::Stderr), "--panic=stderr"),
     ] {
         if is_asked {
             bail!(

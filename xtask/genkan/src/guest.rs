@@ -161,7 +161,7 @@ impl Guest {
 }
 
 /// The one of `names` that `name` is most likely a misspelling of.
-fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
+pub fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
     let distance = |other: &String| strsim::damerau_levenshtein(name, other);
     let nearest = names.iter().min_by_key(|other| distance(other))?;
     // A third of its letters: more is another word.

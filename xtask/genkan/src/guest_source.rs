@@ -8,6 +8,7 @@ use genkan_guest::{FILES, MACROS};
 
 use crate::compile::Api;
 use crate::files;
+use crate::source;
 
 /// The source for guests that are single files, in `folder`. What lies there is
 /// compared with what is carried, and mended.
@@ -27,6 +28,15 @@ pub fn unpack(folder: &Path) -> anyhow::Result<Api> {
 /// The package's files, and those of its macros within it.
 fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     FILES.iter().chain(MACROS).copied()
+}
+
+/// The functions of the host that it declares, by name.
+pub fn host_functions() -> anyhow::Result<Vec<String>> {
+    let (_, declared) = FILES
+        .iter()
+        .find(|(path, _)| path.ends_with("src/host.rs"))
+        .context("the guest API declares no functions")?;
+    Ok(source::host_functions_in(declared)?.into_iter().collect())
 }
 
 /// Writes the package into `folder`, as far as it is not there.

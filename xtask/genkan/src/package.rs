@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::files;
 use crate::linker_file;
 use crate::source;
-use crate::toolchain::{self, Choice};
+use crate::toolchain::{self, Choice, Version};
 
 /// Builds the package at `manifest`.
 pub fn build(
@@ -65,6 +65,7 @@ pub fn build(
     let fresh = files::read(&output).is_ok_and(|old| *old == *bytes);
     if !fresh {
         build_guest::warn_without_exports(shell, &request.guest, &bytes);
+        build_guest::warn_misspelt(shell, &bytes)?;
         files::write(&output, &bytes)?;
     }
     let mut watched = local_sources(&metadata);
@@ -175,6 +176,16 @@ fn rustc_command(
         .args(["--color", context.shell.color.name()]);
     match is_program(target) {
         true => command.args(["--bin", &target.name]),
+        false if knows_no_crate_type(&choice.toolchain.version()?) => {
+            if !target.kind.contains(&TargetKind::CDyLib) {
+                bail!(
+                    "cargo before 1.64 cannot be told to make a module of a library; in {}, write\n    \
+                     [lib]\n    crate-type = [\"cdylib\"]",
+                    package.manifest_path
+                );
+            }
+            command.arg("--lib")
+        }
         false => command.args(["--lib", "--crate-type", "cdylib"]),
     };
     if context.shell.quiet {
@@ -215,6 +226,14 @@ fn with_link_arguments(mut command: Command, arguments: Vec<String>) -> Command 
     command
 }
 
+/// `cargo rustc --crate-type` came with Rust 1.64.
+fn knows_no_crate_type(version: &Version) -> bool {
+    let minor = version.release.split('.').nth(1);
+    minor
+        .and_then(|minor| minor.parse().ok())
+        .is_some_and(|minor: u32| minor < 64)
+}
+
 fn is_program(target: &Target) -> bool {
     target.kind.contains(&TargetKind::Bin)
 }
@@ -244,7 +263,8 @@ fn metadata(cargo: &Path, manifest: &Path, choice: &Choice) -> anyhow::Result<Me
         .arg("--manifest-path")
         .arg(manifest)
         .stderr(Stdio::inherit());
-    let text = toolchain::output(&mut command)?;
+    let text = toolchain::output(&mut command)
+        .context("the compiler's own cargo cannot read the package")?;
     MetadataCommand::parse(text).context("cannot understand `cargo metadata`")
 }
 
@@ -401,7 +421,7 @@ fn link_arguments(
         arguments.push("--no-allow-undefined".to_owned());
     }
     let panic = match panic_mode(&request.link, is_main) {
-        PanicMode::Report => "report",
+        PanicMode::Report | PanicMode::Stderr => "report",
         PanicMode::Trap => "trap",
         PanicMode::Std => "std",
     };

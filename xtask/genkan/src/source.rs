@@ -69,6 +69,12 @@ pub fn host_functions<'a>(
     Ok(declared(&crate_tokens))
 }
 
+/// The same of a source that is not in a file.
+pub fn host_functions_in(source: &str) -> anyhow::Result<BTreeSet<String>> {
+    let tokens = lex(source).map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(declared(&[tokens]))
+}
+
 fn declared(crate_tokens: &[TokenStream]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for tokens in crate_tokens {

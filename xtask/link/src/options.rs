@@ -113,7 +113,11 @@ pub enum Icf {
 pub enum Panic {
     /// As rustc made it: formats the message and writes it to stderr.
     Std,
-    /// Hands file, line and column to the host, then traps.
+    /// Hands file, line and column to the host, then traps. An input's function
+    /// `__genkan_panic(a, b, location, kind: i32)` takes the host's place: `location` is the address
+    /// of a `core::panic::Location`, or 0; `a` and `b` are, by `kind`: 0 nothing, 1 a message's
+    /// address and length, 2 both words of a `core::fmt::Arguments` of Rust 1.95 to 1.97, 3
+    /// an index and the length that it exceeds, 4 nothing, as an allocation failed.
     Report,
     /// Traps.
     Trap,

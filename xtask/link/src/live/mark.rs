@@ -361,8 +361,8 @@ impl<'p, 'a> Marker<'p, 'a> {
         self.reached.synthetic[id] = true;
         match self.resolution.synthetic[id].action {
             Action::Panic(_) => {
-                if let Some(import) = self.resolution.panic_import {
-                    self.symbol(self.resolution.shared_target(import), None);
+                if let Some(report) = self.resolution.panic_report {
+                    self.symbol(self.resolution.shared_target(report.symbol), None);
                 }
             }
             Action::InitTls => {

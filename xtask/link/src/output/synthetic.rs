@@ -11,7 +11,7 @@ use crate::origin::SymbolKind;
 use crate::output::data::{self, DataSegment};
 use crate::output::dynamic;
 use crate::output::parts::Parts;
-use crate::resolve::resolution::FunctionRef;
+use crate::resolve::resolution::{FunctionRef, PanicReport};
 use crate::symbols::{PanicShape, SyntheticGlobal};
 use crate::synthetic::Body;
 
@@ -298,17 +298,46 @@ fn init_shared_memory(
     }
 }
 
-/// Calls `__genkan_panic`, if the host is to know, and traps.
+/// Calls `__genkan_panic`, if somebody is to know, and traps.
 fn panic(code: &mut InstructionSink, parts: &Parts, shape: PanicShape, params: u32) -> Result<()> {
-    if let Some(import) = parts.resolution.panic_import {
-        push_report(code, shape, params);
-        call(code, parts, FunctionRef::Undefined(import))?;
+    let resolution = &parts.resolution;
+    if let Some(PanicReport { symbol, is_own }) = resolution.panic_report {
+        match is_own {
+            true => push_own_report(code, shape, params),
+            false => push_report(code, shape, params),
+        }
+        let function = resolution.target_function(resolution.shared_target(symbol));
+        call(
+            code,
+            parts,
+            function.unwrap_or(FunctionRef::Undefined(symbol)),
+        )?;
     }
     code.unreachable();
     Ok(())
 }
 
-/// Pushes what `__genkan_panic` takes. A `Location` is address and length of
+/// Pushes what an input's `__genkan_panic` takes.
+fn push_own_report(code: &mut InstructionSink, shape: PanicShape, params: u32) {
+    let kind = match shape {
+        PanicShape::Location | PanicShape::Nothing => 0,
+        PanicShape::Message => 1,
+        PanicShape::Format => 2,
+        PanicShape::Bounds => 3,
+        PanicShape::Allocation | PanicShape::AllocationNowhere => 4,
+    };
+    match kind {
+        1..=3 => code.local_get(0).local_get(1),
+        _ => code.i32_const(0).i32_const(0),
+    };
+    match shape {
+        PanicShape::Nothing | PanicShape::AllocationNowhere => code.i32_const(0),
+        _ => code.local_get(params - 1),
+    };
+    code.i32_const(kind);
+}
+
+/// Pushes what the host's `__genkan_panic` takes. A `Location` is address and length of
 /// the file's name, line and column, 4 bytes each, in rustc 1.63 to today.
 fn push_report(code: &mut InstructionSink, shape: PanicShape, params: u32) {
     if matches!(shape, PanicShape::Message | PanicShape::Format) {

@@ -68,7 +68,7 @@ pub fn resolve<'a>(inputs: &[Input<'a>], options: &'a Options) -> Result<Resolut
         synthetic,
         call_ctors,
         destructors: None,
-        panic_import: None,
+        panic_report: None,
         libraries: libraries.into_iter().map(|library| library.name).collect(),
         is_dynamic,
         warnings,

@@ -1,24 +1,35 @@
 //! Replaces the entry points of core's panic machinery: lets the functions that
-//! every panic goes through hand their location to the host and trap, so that
-//! what formats messages is dead.
+//! every panic goes through hand their location to the host, or to an input's function
+//! of the same name, and trap, so that what formats messages is dead.
 //!
 //! A guest that brings its own `#[panic_handler]` keeps it.
 
 use std::borrow::Cow;
 
+use hashbrown::HashMap;
 use wasmparser::{BinaryReader, ProducersSectionReader, SymbolFlags, ValType};
 
-use crate::index::SymbolId;
+use crate::index::{SymbolId, SyntheticId};
 use crate::options::Panic;
 use crate::origin::SymbolKind;
-use crate::resolve::resolution::Resolution;
+use crate::resolve::resolution::{FunctionRef, PanicReport, Resolution};
 use crate::signature::{Signature, demangle};
 use crate::symbols::{Action, Definition, PanicShape, Symbol, SyntheticFunction};
+
+/// The host's function for panics, or an input's of the same name.
+const NAME: &str = "__genkan_panic";
 
 /// `__genkan_panic(message, message_len, file, file_len, line, column: i32,
 /// index, len: i64)`.
 const REPORT: Signature<'static> =
     Signature::from_encoded(&[0x60, 8, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7e, 0x7e, 0]);
+
+/// An input's `__genkan_panic(a, b, location, kind: i32)`, shorter to call: the address of a
+/// `core::panic::Location`, or 0; and what `a` and `b` are: 0 nothing, 1 a message and its length,
+/// 2 both words of a `core::fmt::Arguments`, 3 an index and the length it exceeds, 4 nothing, as
+/// an allocation failed.
+const OWN_REPORT: Signature<'static> =
+    Signature::from_encoded(&[0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 0]);
 
 /// The entry points, as their paths read without hashes, with the shape of
 /// their parameters and how many there are, all of them i32; the last is the
@@ -118,22 +129,48 @@ pub fn replace(resolution: &mut Resolution, how: Panic) {
         .filter_map(|id| entry_point(resolution, id))
         .collect();
     if how == Panic::Report && !found.is_empty() {
-        let mut import = Symbol::new(Cow::Borrowed("__genkan_panic"), SymbolKind::Function);
-        import.flags = SymbolFlags::UNDEFINED;
-        import.import.name = Some(("env", "__genkan_panic"));
-        import.import.signature = Some(REPORT);
-        import.is_host = true;
-        resolution.panic_import = Some(resolution.symbols.push(import));
+        let own = own_report(resolution);
+        resolution.panic_report = Some(PanicReport {
+            is_own: own.is_some(),
+            symbol: own.unwrap_or_else(|| import_report(resolution)),
+        });
     }
+    let is_own = resolution.panic_report.is_some_and(|report| report.is_own);
+    let mut made: HashMap<(PanicShape, Signature), SyntheticId> = HashMap::new();
     for (id, shape, signature) in found {
         let symbol = &mut resolution.symbols[id];
-        let id = resolution.synthetic.push(SyntheticFunction {
-            name: symbol.name.to_string(),
-            signature,
-            action: Action::Panic(shape),
-        });
+        let mut make = || {
+            resolution.synthetic.push(SyntheticFunction {
+                name: symbol.name.to_string(),
+                signature,
+                action: Action::Panic(shape),
+            })
+        };
+        // The host leaves them out of backtraces, so each keeps its name; elsewhere what
+        // counts is their size.
+        let id = match is_own {
+            true => *made.entry((shape, signature)).or_insert_with(make),
+            false => make(),
+        };
         symbol.definition = Definition::Synthetic(id);
     }
+}
+
+/// What an input has in place of the host's function.
+fn own_report(resolution: &Resolution) -> Option<SymbolId> {
+    let id = resolution.symbols.find(NAME)?;
+    let function = resolution.target_function(resolution.shared_target(id));
+    let is_own = matches!(function, Some(FunctionRef::Object(_)));
+    (is_own && resolution.symbol_type(id) == Some(OWN_REPORT)).then_some(id)
+}
+
+fn import_report(resolution: &mut Resolution) -> SymbolId {
+    let mut import = Symbol::new(Cow::Borrowed(NAME), SymbolKind::Function);
+    import.flags = SymbolFlags::UNDEFINED;
+    import.import.name = Some(("env", NAME));
+    import.import.signature = Some(REPORT);
+    import.is_host = true;
+    resolution.symbols.push(import)
 }
 
 /// The shape and the type of an entry point, if the symbol is one.

@@ -56,8 +56,8 @@ pub struct Resolution<'a> {
     pub call_ctors: SyntheticId,
     /// libc's destructors, where the linker must see to them.
     pub destructors: Option<SymbolId>,
-    /// The import that panics are reported to.
-    pub panic_import: Option<SymbolId>,
+    /// The function that panics are reported to.
+    pub panic_report: Option<PanicReport>,
     /// Whether addresses have 64 bits.
     pub is_64: bool,
     /// The features of WebAssembly that the module may use.
@@ -92,6 +92,15 @@ pub enum FunctionRef {
     Synthetic(SyntheticId),
     /// An object's.
     Object(Within<ObjFunction>),
+}
+
+/// The function that panics are reported to.
+#[derive(Debug, Clone, Copy)]
+pub struct PanicReport {
+    /// Of the function.
+    pub symbol: SymbolId,
+    /// Whether it is an input's; else it is the host's, and an import.
+    pub is_own: bool,
 }
 
 /// Something with relocations.

@@ -290,7 +290,7 @@ pub enum Action {
 
 /// What the parameters of a panic entry point are, besides the location, which
 /// comes last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PanicShape {
     /// Only the location, or others that say nothing to a reader.
     Location,
