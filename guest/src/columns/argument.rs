@@ -3,7 +3,8 @@
 use super::batch::{Batch, Raw};
 use super::bits::{self, Validity, WORD};
 use super::element::{Element, Fixed};
-use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::slice;
 
 /// What a row has of a column that may not be null: a number, `bool`, `&str`, `&[u8]`.
@@ -148,7 +149,7 @@ pub struct FixedValues<T> {
     /// All bits; none if one row stands for all.
     mask: usize,
     /// That row's value, as often as a word has rows: so that loops know of no such columns.
-    constant: Option<Box<[T; WORD]>>,
+    constant: Option<Vec<T>>,
 }
 
 impl<'a, T: Fixed> Value<'a> for T {
@@ -158,7 +159,7 @@ impl<'a, T: Fixed> Value<'a> for T {
 
     unsafe fn values(column: &'a Raw) -> Self::Values {
         let start = column.values as *const T;
-        let constant = column.is_constant().then(|| Box::new([*start; WORD]));
+        let constant = column.is_constant().then(|| vec![*start; WORD]);
         FixedValues {
             start: constant.as_ref().map_or(start, |values| values.as_ptr()),
             mask: mask(column),

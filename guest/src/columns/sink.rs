@@ -182,7 +182,65 @@ impl<S> Rows<S> {
     #[inline]
     unsafe fn put_bytes(&mut self, row: usize, bytes: &[u8]) {
         self.offsets_before(self.chunk + row + 1);
-        self.bytes.extend_from_slice(bytes);
+        append(&mut self.bytes, bytes);
+    }
+}
+
+/// As `extend_from_slice`, which is a call of the engine's for each row. Most text is short.
+#[inline]
+fn append(all: &mut Vec<u8>, bytes: &[u8]) {
+    let (len, more) = (all.len(), bytes.len());
+    if more > SHORT {
+        return all.extend_from_slice(bytes);
+    }
+    all.reserve(SHORT);
+    // There is room for them now, which the slice is no part of.
+    unsafe {
+        copy_short(bytes, all.as_mut_ptr().add(len));
+        all.set_len(len + more);
+    }
+}
+
+/// How many bytes are short.
+const SHORT: usize = 64;
+
+/// Copies a short slice in one or two steps from its beginning, and as many from its end.
+///
+/// # Safety
+/// There must be room for it, elsewhere.
+#[inline]
+unsafe fn copy_short(bytes: &[u8], to: *mut u8) {
+    #[inline]
+    unsafe fn step<const N: usize>(from: *const u8, to: *mut u8, at: usize) {
+        let step = from.add(at).cast::<[u8; N]>().read();
+        to.add(at).cast::<[u8; N]>().write(step);
+    }
+    let (from, len) = (bytes.as_ptr(), bytes.len());
+    debug_assert!(len <= SHORT);
+    match len {
+        0 => {}
+        1..=3 => {
+            for at in [0, len / 2, len - 1] {
+                step::<1>(from, to, at);
+            }
+        }
+        4..=7 => {
+            step::<4>(from, to, 0);
+            step::<4>(from, to, len - 4);
+        }
+        8..=15 => {
+            step::<8>(from, to, 0);
+            step::<8>(from, to, len - 8);
+        }
+        16..=31 => {
+            step::<16>(from, to, 0);
+            step::<16>(from, to, len - 16);
+        }
+        _ => {
+            for at in [0, 16, len - 32, len - 16] {
+                step::<16>(from, to, at);
+            }
+        }
     }
 }
 

@@ -83,7 +83,7 @@ fn value(ty: &str, random: &mut Random) -> Vec<u8> {
         ][random.below(6) as usize]
             .repeat(random.below(3) as usize)
             .into_bytes(),
-        ("Binary", _) => (0..random.below(9)).map(|_| random.next() as u8).collect(),
+        ("Binary", _) => (0..random.below(90)).map(|_| random.next() as u8).collect(),
         (decimal, _) if decimal.starts_with("Decimal") => {
             (i128::from(bits as i64) / 1000).to_le_bytes().into()
         }

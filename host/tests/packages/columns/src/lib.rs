@@ -1,8 +1,8 @@
 //! Functions over columns of every type and in every form, for the tests of them. Those of the
-//! example are among them.
+//! example are among them, as those of any dependency would be.
 
-#[path = "../../../../../guest/examples/columns/src/lib.rs"]
-mod example;
+extern crate columns as _;
+
 #[cfg(feature = "wrong")]
 mod wrong;
 
