@@ -54,6 +54,7 @@ const NUMBERS: [(Number, &str); 10] = [
     (Number::F64, "f64"),
 ];
 
+#[cfg(feature = "cli")]
 impl Ty {
     /// Whether it is an integer without a sign.
     pub(crate) fn is_unsigned(&self) -> bool {
