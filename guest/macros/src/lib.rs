@@ -38,7 +38,12 @@ pub fn export(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 ///
 /// #[genkan_guest::column_fn(name = "percent", volatility = "stable")]
-/// fn of_hundred(part: f64, all: Option<f64>) -> Result<Option<f64>, String> { … }
+/// fn of_hundred(part: f64, all: Option<f64>) -> Result<Option<f64>, String> {
+///     match all {
+///         Some(all) if all < part => Err(format!("{part} is more than all, {all}")),
+///         all => Ok(all.map(|all| 100.0 * part / all)),
+///     }
+/// }
 /// ```
 ///
 /// - Arguments are numbers, `bool`, `&str`, `&[u8]`, and the types of
@@ -74,10 +79,19 @@ pub fn column_fn(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// #[genkan_guest::column_aggregate]
 /// impl GeometricMean {
-///     fn update(&mut self, value: f64) { … }
-///     fn state(&self) -> (f64, u64) { … }
-///     fn merge(&mut self, logs: f64, count: u64) { … }
-///     fn finish(&self) -> Option<f64> { … }
+///     fn update(&mut self, value: f64) {
+///         self.merge(value.ln(), 1);
+///     }
+///     fn state(&self) -> (f64, u64) {
+///         (self.logs, self.count)
+///     }
+///     fn merge(&mut self, logs: f64, count: u64) {
+///         self.logs += logs;
+///         self.count += count;
+///     }
+///     fn finish(&self) -> Option<f64> {
+///         (self.count > 0).then(|| (self.logs / self.count as f64).exp())
+///     }
 /// }
 /// ```
 ///
